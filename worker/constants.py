@@ -1,0 +1,26 @@
+"""Constants of the service, with their units.  Those of the signal live in `model.constants`."""
+
+from uuid import UUID
+
+KIB = 1024  # bytes
+MIB = 1024 * KIB  # bytes
+GIB = 1024 * MIB  # bytes
+
+VERDICT_NAMESPACE = UUID("5f0c2c1e-4c8e-5e0a-9a55-0c6d1b6f3a10")
+"""UUIDv5 namespace of verdict ids.  Changing it makes every replayed verdict look new."""
+
+DEAD_LETTER_NAMESPACE = UUID("a2c9a1de-6f39-5b0b-8a8e-3f3a4b1f7d20")
+"""UUIDv5 namespace of dead-letter ids (topic, partition, offset)."""
+
+REPLAY_HEADER = "lossgate-replay"
+"""Kafka header that marks a replayed delivery event; its value is the replay's id."""
+
+HEADER_PROBE_BYTES = 64 * KIB
+"""Bytes read from the start of an object before any decoder sees it."""
+
+MIN_RATE_HZ = 8_000
+MAX_RATE_HZ = 384_000
+MAX_CHANNELS = 8
+
+POLL_TIMEOUT_S = 0.2  # seconds one Consumer.poll waits; bounds how stale pause/resume can be
+LIVENESS_LIMIT_S = 60.0  # seconds without a poll after which /live fails

@@ -1,0 +1,65 @@
+"""Every exception Lossgate raises on purpose, as a table.
+
+============================  =======================================================
+`LossgateError`               base of all below
+`SettingsError`               settings that can't work: says which, and what to set
+`BadEventError`               event that can't be read       → dead letter
+`UnusableAudioError`          audio that can't be judged     → review verdict
+`TransientError`              may work in a moment           → retry, then review
+`FatalError`                  this process must not go on    → drain, exit non-zero
+============================  =======================================================
+"""
+
+from worker.records import DeadLetterReason, Reason
+
+
+class LossgateError(Exception):
+    """Base of every error Lossgate raises on purpose."""
+
+
+class SettingsError(LossgateError):
+    """A setting is missing or contradicts another; the message names it and what to set."""
+
+
+class BadEventError(LossgateError):
+    """The event can't be read and becomes a dead letter.
+
+    Args:
+        reason: the machine-readable reason, published in the dead letter.
+        detail: one plain sentence for a person.
+    """
+
+    def __init__(self, reason: DeadLetterReason, detail: str) -> None:
+        super().__init__(reason, detail)  # both, so that the error survives pickling
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class UnusableAudioError(LossgateError):
+    """The audio can't be judged; the delivery gets a review verdict with this reason.
+
+    Raised in decoder children too, so it must survive pickling.
+
+    Args:
+        reason: the machine-readable reason, published in the verdict.
+        detail: one plain sentence for a person.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class TransientError(LossgateError):
+    """Something outside failed in a way that may pass: retried with backoff and jitter."""
+
+
+class FatalError(LossgateError):
+    """This process must not go on: drain, exit non-zero, let another replica take over."""

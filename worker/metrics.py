@@ -1,0 +1,42 @@
+"""Every Prometheus metric of the worker, each with its meaning.  Nothing else declares one."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+EVENTS_POLLED = Counter("lossgate_events_polled", "Events taken from the deliveries topic.")
+DECISIONS = Counter("lossgate_decisions", "Verdicts committed, by decision and reason.", ["decision", "reason"])
+DEAD_LETTERS = Counter("lossgate_dead_letters", "Dead letters committed, by reason.", ["reason"])
+STALE_OUTCOMES = Counter(
+    "lossgate_stale_outcomes",
+    "Outcomes dropped because their partition had been assigned away meanwhile.",
+)
+TRANSACTIONS = Counter("lossgate_transactions", "Kafka transactions, by result.", ["result"])
+DECODER_KILLS = Counter("lossgate_decoder_kills", "Decoder children killed or found dead, by cause.", ["cause"])
+FETCH_RETRIES = Counter("lossgate_fetch_retries", "Fetches tried again after a passing failure.")
+
+IN_FLIGHT_DELIVERIES = Gauge("lossgate_in_flight_deliveries", "Deliveries between poll and committed transaction.")
+IN_FLIGHT_BYTES = Gauge("lossgate_in_flight_bytes", "Bytes reserved for deliveries in flight.")
+PAUSED = Gauge("lossgate_paused", "1 while the intake is paused because a budget is spent, else 0.")
+ASSIGNED_PARTITIONS = Gauge("lossgate_assigned_partitions", "Partitions of the deliveries topic held by this worker.")
+LAST_POLL_TIMESTAMP = Gauge("lossgate_last_poll_timestamp_seconds", "Unix time of the last poll.")
+MODEL_INFO = Gauge(
+    "lossgate_model_info", "1, labelled with the network and policy in use.", ["name", "version", "policy"]
+)
+
+STAGE_SECONDS = Histogram(
+    "lossgate_stage_seconds",
+    "Time a delivery spends in one stage (decode, detect, publish), seconds.",
+    ["stage"],
+    buckets=_SECONDS,
+)
+DELIVERY_SECONDS = Histogram(
+    "lossgate_delivery_seconds",
+    "Time from poll to committed verdict, seconds.",
+    buckets=_SECONDS,
+)
+BATCH_SEGMENTS = Histogram(
+    "lossgate_batch_segments",
+    "Segments in one batch of the network, before padding.",
+    buckets=(1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128),
+)

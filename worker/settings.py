@@ -1,0 +1,97 @@
+"""Every setting of the worker, read from the environment first, then from `.env`.
+
+The README's settings table is made from this file; a test keeps the two equal.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.constants import GIB, MIB
+
+
+class Settings(BaseSettings):
+    """Settings of `lossgate`; each is the environment variable `LOSSGATE_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="LOSSGATE_", env_file=".env", extra="ignore")
+
+    # Kafka
+    kafka_bootstrap_servers: str = Field("localhost:9092", description="Brokers, host:port, comma-separated.")
+    kafka_group_id: str = Field("lossgate", description="Consumer group of the worker.")
+    kafka_group_protocol: Literal["classic", "consumer"] = Field(
+        "classic",
+        description="`classic` (cooperative-sticky) or `consumer` (KIP-848).",
+    )
+    kafka_properties: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="More librdkafka properties as a JSON object (SASL, TLS, …); never logged.",
+    )
+    kafka_session_timeout_ms: int = Field(
+        15_000, ge=6_000, description="Silence after which the group gives a worker's partitions away, ms."
+    )
+    kafka_max_poll_interval_ms: int = Field(
+        300_000, ge=10_000, description="Longest time between two polls before the group drops the worker, ms."
+    )
+    kafka_transaction_timeout_ms: int = Field(
+        15_000, ge=1_000, description="Age at which the broker aborts the transaction of a dead worker, ms."
+    )
+    deliveries_topic: str = Field("lossgate.deliveries", description="Topic the delivery events are read from.")
+    verdicts_topic: str = Field("lossgate.verdicts", description="Topic the verdicts are written to.")
+    dead_letters_topic: str = Field("lossgate.dead-letters", description="Topic for events that can't be read.")
+    schema_registry_url: str | None = Field(
+        None, description="Confluent-compatible Schema Registry; unset: the schemas in the package."
+    )
+    schema_registry_properties: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="More properties of the registry client as a JSON object (credentials, TLS); never logged.",
+    )
+
+    # Budgets
+    max_in_flight_deliveries: int = Field(
+        64, ge=1, description="Deliveries between poll and committed transaction, at most."
+    )
+    max_in_flight_bytes: int = Field(
+        GIB, ge=64 * MIB, description="Bytes of events and decoded windows in flight, at most."
+    )
+    prefetch_bytes: int = Field(8 * MIB, ge=MIB, description="Bytes librdkafka may fetch ahead of the poll loop.")
+    lanes: int = Field(4, ge=1, le=256, description="Deliveries judged at the same time.")
+    drain_deadline_s: float = Field(30.0, gt=0, description="Time SIGTERM gives the deliveries in flight, seconds.")
+
+    # Fetch and decode
+    allowed_uri_prefixes: list[str] = Field(
+        default_factory=list,
+        description="JSON list of the URI prefixes audio may be read from, such as `s3://masters/` or `/data/in/`.",
+    )
+    decoder_processes: int = Field(2, ge=1, le=64, description="Child processes that fetch and decode.")
+    decode_deadline_s: float = Field(
+        60.0, gt=0, description="Time one object may take to fetch and decode before its child is killed, seconds."
+    )
+    fetch_attempts: int = Field(4, ge=1, le=20, description="Tries at a fetch that fails in a way that may pass.")
+    max_object_bytes: int = Field(2 * GIB, ge=1, description="Largest object that is opened, bytes.")
+    max_duration_s: float = Field(6 * 3600.0, gt=0, description="Longest track that is judged, seconds.")
+    whole_object_bytes: int = Field(
+        4 * MIB, ge=0, description="Objects up to this size are read whole (and hashed) instead of in slices, bytes."
+    )
+    windows_per_track: int = Field(12, ge=1, le=1000, description="Segments looked at in one track, at most.")
+
+    # Detect and decide
+    model_dir: Path | None = Field(None, description="Folder of the network; unset: the one in the package.")
+    policy_path: Path | None = Field(None, description="Policy file; unset: the one in the package.")
+    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="Where the network runs.")
+    batch_buckets: list[int] = Field(
+        default_factory=lambda: [4, 16, 48],
+        description="JSON list of the batch sizes the network is compiled for, in segments, ascending.",
+    )
+    batch_timeout_ms: float = Field(10.0, ge=0, description="Longest wait for a batch to fill, ms.")
+
+    # Observe
+    health_host: str = Field("0.0.0.0", description="Address of /metrics, /live and /ready.")  # noqa: S104 -- pods are probed from outside
+    health_port: int = Field(
+        9400, ge=0, le=65535, description="Port of /metrics, /live and /ready; 0 picks a free one."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`json`, `console`, or `auto`: console on a terminal, else JSON."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged.")
