@@ -35,8 +35,9 @@ DELIVERY_SECONDS = Histogram(
     "Time from poll to committed verdict, seconds.",
     buckets=_SECONDS,
 )
-BATCH_SEGMENTS = Histogram(
-    "lossgate_batch_segments",
-    "Segments in one batch of the network, before padding.",
+SEGMENTS_SCORED = Counter("lossgate_segments_scored", "Segments scored for deliveries (without padding).")
+BATCH_ROWS = Histogram(
+    "lossgate_batch_rows",
+    "Rows of one batch of the network, padding included; segments scored over the sum of rows is the fill.",
     buckets=(1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128),
 )

@@ -1,0 +1,1 @@
+"""Kafka's edge: intake, order, transactions, wire format."""

@@ -1,0 +1,100 @@
+"""The network behind TensorFlow's in-graph dynamic batcher.
+
+Many lanes call `Detector.score` with the segments of one track each;
+`tf.nondifferentiable_batch_function` (TensorFlow Serving's batcher) joins rows of different calls into one batch,
+pads it to the next bucket, runs the network once and gives each caller its own rows back.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from model.artefact import Artefact
+from model.constants import SEGMENT_SAMPLES
+from worker import metrics
+from worker.exceptions import FatalError
+
+OUTPUTS = ("lossy_logit", "family_logits", "bitrate_logits")
+
+_MICROSECONDS_PER_MS = 1_000
+_BATCH_THREADS = 1
+"""One batch runs at a time: TensorFlow already spreads one batch over all cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOutputs:
+    """What the network says of n segments."""
+
+    lossy_logits: NDArray[np.float32]  # (n,)
+    family_logits: NDArray[np.float32]  # (n, len(FAMILIES))
+    bitrate_logits: NDArray[np.float32]  # (n, len(BITRATE_CLASSES))
+
+
+class Detector:
+    """Scores segments, batching across threads.
+
+    Args:
+        artefact: the released network.
+        buckets: batch sizes the network runs with, in segments, ascending.
+        batch_timeout_ms: longest wait for a batch to fill.
+        max_callers: threads that may call at once; bounds the batcher's queue.
+    """
+
+    def __init__(self, artefact: Artefact, buckets: Sequence[int], batch_timeout_ms: float, max_callers: int) -> None:
+        self._buckets = sorted(set(buckets))
+        self._run = _batched(artefact.network, self._buckets, batch_timeout_ms, max_callers)
+
+    def warm_up(self) -> float:
+        """Run every bucket once, so that no delivery pays for tracing; returns the seconds it took."""
+        started = time.monotonic()
+        for rows in self._buckets:
+            self.score(np.zeros((rows, SEGMENT_SAMPLES, 2), np.float32))
+        return time.monotonic() - started
+
+    def score(self, segments: NDArray[np.float32]) -> SegmentOutputs:
+        """Score the segments of one track.
+
+        Args:
+            segments: (n, SEGMENT_SAMPLES, 2), n ≥ 1, float32 in [-1, 1] at the analysis rate.
+
+        Raises:
+            FatalError: TensorFlow failed; no later call can be trusted.
+        """
+        try:
+            lossy, family, bitrate = (output.numpy() for output in self._run(tf.constant(segments)))
+        except tf.errors.OpError as error:
+            msg = f"The network failed on a batch of {len(segments)} segments: {error.message}"
+            raise FatalError(msg) from error
+        metrics.SEGMENTS_SCORED.inc(len(segments))
+        return SegmentOutputs(lossy.reshape(len(segments)), family, bitrate)
+
+
+def _batched(network: Any, buckets: Sequence[int], batch_timeout_ms: float, max_callers: int) -> Any:
+    """Wrap the network in the batcher; returns a callable (n, S, 2) → one tensor per name in OUTPUTS."""
+
+    def count_rows(rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        metrics.BATCH_ROWS.observe(int(rows))
+        return rows
+
+    @tf.nondifferentiable_batch_function(
+        num_batch_threads=_BATCH_THREADS,
+        max_batch_size=buckets[-1],
+        batch_timeout_micros=int(batch_timeout_ms * _MICROSECONDS_PER_MS),
+        allowed_batch_sizes=list(buckets),
+        # A caller's rows may be split over several batches; room for all callers' splits, so that none is refused.
+        max_enqueued_batches=max(64, 8 * max_callers),
+        autograph=False,
+    )
+    def run_batch(samples: Any) -> list[Any]:
+        counted = tf.numpy_function(count_rows, [tf.shape(samples)[0]], tf.int32)
+        with tf.control_dependencies([counted]):
+            outputs = network(samples, training=False)
+        return [outputs[name] for name in OUTPUTS]
+
+    signature = [tf.TensorSpec((None, SEGMENT_SAMPLES, 2), tf.float32)]
+    return tf.function(run_batch, input_signature=signature, autograph=False)
