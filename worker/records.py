@@ -146,6 +146,17 @@ class Judgement:
     segments: tuple[SegmentScore, ...] = ()
     bandwidth_hz: float | None = None
     facts: AudioFacts | None = None
+    stage_seconds: dict[str, float] = field(default_factory=dict, compare=False)  # for the log; not published
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorIdentity:
+    """Which network and which policy judged."""
+
+    model_name: str
+    model_version: str
+    model_sha256: str
+    policy_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +166,7 @@ class Verdict:
     verdict_id: UUID
     delivery: Delivery
     judgement: Judgement
-    model_name: str
-    model_version: str
-    model_sha256: str
-    policy_version: str
+    detector: DetectorIdentity
     worker_version: str
     judged_at: datetime
     source: Coordinates
