@@ -1,0 +1,1 @@
+"""A real Apache Kafka on this machine: one JVM, made for the demo and the tests."""
