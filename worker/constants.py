@@ -24,3 +24,6 @@ MAX_CHANNELS = 8
 
 POLL_TIMEOUT_S = 0.2  # seconds one Consumer.poll waits; bounds how stale pause/resume can be
 LIVENESS_LIMIT_S = 60.0  # seconds without a poll after which /live fails
+
+MAX_WINDOWS_PER_TRACK = 1_000
+"""Upper bound of the setting `windows_per_track`, and so of one call to the detector."""

@@ -124,6 +124,15 @@ class DecodedAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentOutputs:
+    """What the network says of n segments."""
+
+    lossy_logits: NDArray[np.float32]  # (n,)
+    family_logits: NDArray[np.float32]  # (n, len(FAMILIES))
+    bitrate_logits: NDArray[np.float32]  # (n, len(BITRATE_CLASSES))
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentScore:
     """One segment's share of the evidence."""
 

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.constants import GIB, MIB
+from worker.constants import GIB, MAX_WINDOWS_PER_TRACK, MIB
 
 
 class Settings(BaseSettings):
@@ -74,7 +74,9 @@ class Settings(BaseSettings):
     whole_object_bytes: int = Field(
         4 * MIB, ge=0, description="Objects up to this size are read whole (and hashed) instead of in slices, bytes."
     )
-    windows_per_track: int = Field(12, ge=1, le=1000, description="Segments looked at in one track, at most.")
+    windows_per_track: int = Field(
+        12, ge=1, le=MAX_WINDOWS_PER_TRACK, description="Segments looked at in one track, at most."
+    )
 
     # Detect and decide
     model_dir: Path | None = Field(None, description="Folder of the network; unset: the one in the package.")

@@ -7,7 +7,6 @@ pads it to the next bucket, runs the network once and gives each caller its own 
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,22 +16,15 @@ from numpy.typing import NDArray
 from model.artefact import Artefact
 from model.constants import SEGMENT_SAMPLES
 from worker import metrics
+from worker.constants import MAX_WINDOWS_PER_TRACK
 from worker.exceptions import FatalError
+from worker.records import SegmentOutputs
 
 OUTPUTS = ("lossy_logit", "family_logits", "bitrate_logits")
 
 _MICROSECONDS_PER_MS = 1_000
 _BATCH_THREADS = 1
 """One batch runs at a time: TensorFlow already spreads one batch over all cores."""
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentOutputs:
-    """What the network says of n segments."""
-
-    lossy_logits: NDArray[np.float32]  # (n,)
-    family_logits: NDArray[np.float32]  # (n, len(FAMILIES))
-    bitrate_logits: NDArray[np.float32]  # (n, len(BITRATE_CLASSES))
 
 
 class Detector:
@@ -83,7 +75,8 @@ def _batched(network: Any, buckets: Sequence[int], batch_timeout_ms: float, max_
 
     @tf.nondifferentiable_batch_function(
         num_batch_threads=_BATCH_THREADS,
-        max_batch_size=buckets[-1],
+        # The largest call; the batcher splits it into batches of the largest bucket.
+        max_batch_size=max(MAX_WINDOWS_PER_TRACK, buckets[-1]),
         batch_timeout_micros=int(batch_timeout_ms * _MICROSECONDS_PER_MS),
         allowed_batch_sizes=list(buckets),
         # A caller's rows may be split over several batches; room for all callers' splits, so that none is refused.
