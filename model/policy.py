@@ -1,0 +1,155 @@
+"""From a score to a decision, by thresholds that live apart from the weights."""
+
+import json
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal, Self
+
+from model.errors import PolicyError
+from model.pooling import TrackScore
+
+Verdict = Literal["accept", "reject", "review"]
+Reason = Literal[
+    "NO_LOSSY_TRACES",
+    "LOSSY_TRACES",
+    "UNCERTAIN",
+    "TOO_SHORT",
+    "SILENT",
+    "BANDWIDTH_TOO_LOW",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFacts:
+    """What was measured on a track without the network."""
+
+    duration_s: float
+    level_dbfs: float
+    """RMS level of the loudest segment, dB re a full-scale sine."""
+    bandwidth_hz: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to become of a track, and why."""
+
+    decision: Verdict
+    reason: Reason
+    family: str | None = None
+    bitrate_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Thresholds, read from a versioned JSON file."""
+
+    version: str
+    reject_at: float
+    """Probability from which a track is rejected."""
+    accept_below: float
+    """Probability below which a track is accepted; in between a person decides."""
+    name_family_at: float
+    """Probability from which a review names the suspected codec and bitrate."""
+    minimum_duration_s: float
+    silence_dbfs: float
+    minimum_bandwidth_hz: float
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds that cannot be obeyed.
+
+        Raises:
+            PolicyError: with the field and what is wrong with it in plain words.
+        """
+        if not isinstance(self.version, str) or not self.version:
+            message = "policy: version must be a non-empty text"
+            raise PolicyError(message)
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                message = f"policy: {name} must be a number, not {value!r}"
+                raise PolicyError(message)
+            if not math.isfinite(value):
+                message = f"policy: {name} must be finite, not {value!r}"
+                raise PolicyError(message)
+        for name in ("reject_at", "accept_below", "name_family_at"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                message = f"policy: {name} must lie between 0 and 1, not {getattr(self, name)}"
+                raise PolicyError(message)
+        if self.accept_below > self.reject_at:
+            message = (
+                f"policy: accept_below ({self.accept_below}) must not exceed "
+                f"reject_at ({self.reject_at}), or a track would be both"
+            )
+            raise PolicyError(message)
+        for name in ("minimum_duration_s", "minimum_bandwidth_hz"):
+            if getattr(self, name) < 0:
+                message = f"policy: {name} must not be negative, but is {getattr(self, name)}"
+                raise PolicyError(message)
+        if self.silence_dbfs >= 0:
+            message = f"policy: silence_dbfs must be below 0, not {self.silence_dbfs}"
+            raise PolicyError(message)
+
+    @classmethod
+    def from_json(cls, values: object) -> Self:
+        """Build a policy from a parsed JSON object; unknown and missing keys are refused.
+
+        Raises:
+            PolicyError: the object is not a policy.
+        """
+        if not isinstance(values, dict):
+            message = f"policy: expected an object, got {type(values).__name__}"
+            raise PolicyError(message)
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            message = f"policy: unknown keys {unknown}; known are {sorted(known)}"
+            raise PolicyError(message)
+        if missing := sorted(known - set(values)):
+            message = f"policy: missing keys {missing}"
+            raise PolicyError(message)
+        return cls(**values)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a policy file.
+
+        Raises:
+            PolicyError: the file is missing, not JSON, or not a policy.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            message = f"policy: cannot read {path}: {error.strerror}"
+            raise PolicyError(message) from error
+        except ValueError as error:
+            message = f"policy: {path} is not JSON: {error}"
+            raise PolicyError(message) from error
+        return cls.from_json(values)
+
+    def decide(self, score: TrackScore | None, facts: TrackFacts) -> Decision:
+        """Decide on a track; pure.
+
+        Every comparison is written so that NaN ends in review, never in accept.
+
+        Args:
+            score: the pooled score, or None where no segment could be taken.
+            facts: what was measured without the network.
+        """
+        if not facts.duration_s >= self.minimum_duration_s:
+            return Decision("review", "TOO_SHORT")
+        if not facts.level_dbfs > self.silence_dbfs:
+            return Decision("review", "SILENT")
+        if score is None:
+            return Decision("review", "TOO_SHORT")
+        if not facts.bandwidth_hz >= self.minimum_bandwidth_hz:
+            return Decision("review", "BANDWIDTH_TOO_LOW")
+        if score.probability >= self.reject_at:
+            return Decision("reject", "LOSSY_TRACES", score.family, score.bitrate_class)
+        if score.probability < self.accept_below:
+            return Decision("accept", "NO_LOSSY_TRACES")
+        if score.probability >= self.name_family_at:
+            return Decision("review", "UNCERTAIN", score.family, score.bitrate_class)
+        return Decision("review", "UNCERTAIN")
+
+
+_NUMBERS = tuple(field.name for field in fields(Policy) if field.name != "version")

@@ -1,0 +1,130 @@
+"""Training batches: an original, a harmless variant and several of its decodes, together.
+
+Content is the other shortcut (beside the cut-off): only within one batch row of the same
+music does the codec remain as the one difference.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.constants import BITRATE_CLASSES, FAMILIES
+from model.training.bench import BenchTrack, Item
+
+TRUE_A_GROUP = 2  # the original or a second variant, and a variant
+LOSSY_A_GROUP = 4
+GROUP_ROWS = TRUE_A_GROUP + LOSSY_A_GROUP
+QUIET = 0.003  # peak below which a crop teaches nothing, -50 dBFS
+LARGEST_GAIN_DB = 6.0
+
+Batch = tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]
+
+
+def targets(items: Sequence[Item]) -> dict[str, NDArray[np.float32]]:
+    """Return the targets of a batch, one row an item.
+
+    ``lossy_logit`` (b,) is 0 or 1; the one-hot rows of ``family_logits`` (b, 7) and
+    ``bitrate_logits`` (b, 5) are all zero for true recordings, so that they add no loss.
+    """
+    lossy = np.array([item.is_lossy for item in items], dtype=np.float32)
+    family = np.zeros((len(items), len(FAMILIES)), dtype=np.float32)
+    bitrate = np.zeros((len(items), len(BITRATE_CLASSES)), dtype=np.float32)
+    for row, item in enumerate(items):
+        if item.is_lossy:
+            family[row, FAMILIES.index(item.truth)] = 1.0
+            bitrate[row, item.bitrate_index] = 1.0
+    return {"lossy_logit": lossy, "family_logits": family, "bitrate_logits": bitrate}
+
+
+class GroupSampler:
+    """Draws batches of ``groups`` x ``GROUP_ROWS`` crops, group after group."""
+
+    def __init__(self, benches: Sequence[BenchTrack], groups: int, crop_samples: int, seed: int) -> None:
+        """Keep what can fill a group.
+
+        Args:
+            benches: of the training split.
+            groups: tracks a batch.
+            crop_samples: length of a crop; weights do not depend on it.
+            seed: everything follows from it.
+
+        Raises:
+            ValueError: no track has enough true and lossy items.
+        """
+        self._benches = [
+            b
+            for b in benches
+            if sum(i.is_lossy for i in b.items) >= LOSSY_A_GROUP
+            and sum(not i.is_lossy for i in b.items) >= TRUE_A_GROUP
+        ]
+        if not self._benches:
+            message = f"no track has {TRUE_A_GROUP} true and {LOSSY_A_GROUP} lossy items: run bench first"
+            raise ValueError(message)
+        self._groups, self._crop, self._rng = groups, crop_samples, np.random.default_rng(seed)
+        self._order: list[int] = []
+
+    def _next(self) -> BenchTrack:
+        """Walk through all tracks in random order before any comes back."""
+        if not self._order:
+            self._order = list(self._rng.permutation(len(self._benches)))
+        return self._benches[self._order.pop()]
+
+    def _pick(self, bench: BenchTrack) -> list[Item]:
+        """Choose the true items and the decodes of one group."""
+        true = [item for item in bench.items if not item.is_lossy]
+        lossy = [item for item in bench.items if item.is_lossy]
+        picked_true = self._rng.permutation(len(true))[:TRUE_A_GROUP]
+        picked_lossy = self._rng.permutation(len(lossy))[:LOSSY_A_GROUP]
+        return [true[i] for i in picked_true] + [lossy[i] for i in picked_lossy]
+
+    def _crops(self, bench: BenchTrack, items: Sequence[Item]) -> NDArray[np.float32]:
+        """Cut all items at about the same place, shifted by a few samples each."""
+        rng = self._rng
+        arrays = [bench.samples(item) for item in items]
+        room = min(len(a) for a in arrays) - self._crop - 64
+        for _ in range(4):
+            at = int(rng.integers(0, max(room, 1)))
+            if int(np.abs(arrays[0][at : at + self._crop : 16]).max()) > QUIET * 32_768:
+                break
+        gain = 10.0 ** (rng.uniform(-LARGEST_GAIN_DB, LARGEST_GAIN_DB) / 20.0) if rng.random() < 0.5 else 1.0
+        swap, flip = rng.random() < 0.5, rng.random() < 0.5
+        crops = np.empty((len(items), self._crop, 2), dtype=np.float32)
+        for row, array in enumerate(arrays):
+            start = at + int(rng.integers(0, 64))
+            crops[row] = array[start : start + self._crop]
+        crops *= np.float32(gain / 32_768.0 * (-1.0 if flip else 1.0))
+        return crops[:, :, ::-1] if swap else crops
+
+    def batch(self) -> Batch:
+        """Return samples (groups * GROUP_ROWS, crop, 2) and the targets."""
+        samples: list[NDArray[np.float32]] = []
+        items: list[Item] = []
+        for _ in range(self._groups):
+            bench = self._next()
+            picked = self._pick(bench)
+            samples.append(self._crops(bench, picked))
+            items.extend(picked)
+        return np.concatenate(samples), targets(items)
+
+
+def prefetched(sampler: GroupSampler, count: int, ahead: int = 3) -> Iterator[Batch]:
+    """Yield ``count`` batches, read ahead on a thread: the disk must not wait for the network."""
+    ready: queue.Queue[Any] = queue.Queue(maxsize=ahead)
+
+    def read() -> None:
+        try:
+            for _ in range(count):
+                ready.put(sampler.batch())
+        except Exception as error:  # noqa: BLE001 - handed to the consumer below
+            ready.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    for _ in range(count):
+        value = ready.get()
+        if isinstance(value, Exception):
+            raise value
+        yield value
