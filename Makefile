@@ -1,0 +1,68 @@
+# `make help` says what there is.  Everything lives in this folder: .venv, .cache, runs.
+# Paths are relative throughout, so that the checkout may lie anywhere, also under a path with spaces.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The interpreter .venv is made from; unset: the first of python3.11 and python3.12 that works.
+PYTHON ?=
+BIN := .venv/bin
+STAMP := .venv/.made-from-the-lock
+UV_VERSION := 0.13.9
+SHELL_SCRIPTS := .ci/run scripts/make-venv scripts/need-java
+
+.PHONY: demo
+demo: $(STAMP) java  ## Local Kafka, a dozen real clips, the worker, and a table of its verdicts
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: lint java  ## Every check: lint, then all tests (also against the local Kafka)
+	@$(BIN)/python -m pytest -q
+
+.PHONY: lint
+lint: $(STAMP)  ## Style, types, shell scripts, Dockerfile, compose file
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	@$(BIN)/hadolint docker/Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker/compose.yaml
+
+.PHONY: format
+format: $(STAMP)  ## Format the code and bring the README's tables up to date
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format --quiet
+	@$(BIN)/python -m scripts.readme_tables
+
+.PHONY: venv
+venv: $(STAMP)  ## .venv from requirements.lock; brought up to date when the lock changes
+
+$(STAMP): requirements.lock
+	@scripts/make-venv "$(PYTHON)"
+	@touch $@
+
+.PHONY: java
+java:  ## Check for Java 17 and Maven; install them where this is root on Debian or Ubuntu
+	@scripts/need-java
+
+.PHONY: lock
+lock: $(STAMP)  ## Compile requirements.lock, and docker/*.lock with the same versions, from pyproject.toml
+	@$(BIN)/python -m venv .cache/lock
+	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(COMPILE) --extra train --group dev --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --no-annotate --constraint requirements.lock --output-file docker/runtime.lock pyproject.toml
+	@echo hatchling | $(COMPILE) --no-annotate --constraint requirements.lock --output-file docker/build.lock -
+
+COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+.PHONY: clean
+clean:  ## Remove .venv, caches and runs; the fetched Kafka in .cache too
+	@rm -rf .venv .cache runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help:  ## This list
+	@awk -F ':.*##' '/^[a-z]+:.*##/ { printf "make %-8s %s\n", $$1, $$2 }' Makefile
