@@ -12,7 +12,7 @@ import keras
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_CHANNELS, SEGMENT_SAMPLES
 from model.layers import LogMagnitudeSTFT, MidSide, PerImageNormalisation, RandomHighFrequencyMask
 
-FILTERS = (16, 32, 48, 64)
+FILTERS = (16, 24, 40, 64)
 # (time, frequency): the first pool is the strongest, full resolution is where a CPU's time goes.
 POOLS = ((2, 2), (2, 2), (2, 2), (2, 2))
 
@@ -28,8 +28,10 @@ def _image_branch(samples: keras.KerasTensor, filters: Sequence[int], seed: int)
         x = keras.layers.BatchNormalization(momentum=0.95, name=f"norm_{index}")(x)
         x = keras.layers.ReLU(name=f"relu_{index}")(x)
         x = keras.layers.MaxPooling2D(pool, name=f"pool_{index}")(x)
-    average = keras.layers.GlobalAveragePooling2D(name="global_average")(x)
-    maximum = keras.layers.GlobalMaxPooling2D(name="global_maximum")(x)
+    # Time is averaged first: a maximum over time would grow with the length of the segment.
+    x = keras.layers.TimeDistributed(keras.layers.Identity(), name="frames")(x) if False else x
+    average = keras.layers.GlobalAveragePooling1D(name="global_average")(profile)
+    maximum = keras.layers.GlobalMaxPooling1D(name="global_maximum")(profile)
     joined: keras.KerasTensor = keras.layers.Concatenate(name="image_features")([average, maximum])
     return joined
 

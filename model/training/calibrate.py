@@ -1,0 +1,105 @@
+"""The fourth step, ``calibrate``: logits to probabilities, probabilities to thresholds.
+
+Both are fitted on validation sources that neither training nor early stopping has seen.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from model.constants import FAMILIES, SILENCE_DBFS
+from model.policy import Policy
+from model.pooling import Calibration, TrackScore, pool
+from model.training.scoring import ScoredItem
+
+TRUE_REJECTED_AT_MOST = 0.005
+LOSSY_ACCEPTED_AT_MOST = 0.05
+MINIMUM_BANDWIDTH_HZ = 7_000.0  # below it a verdict judges the music
+MINIMUM_DURATION_S = 3.0
+
+
+def track_logit(scored: ScoredItem) -> float:
+    """Return the mean logit of an item's audible segments; of all where none is."""
+    audible = scored.levels_dbfs > SILENCE_DBFS
+    return float(scored.lossy_logits[audible if audible.any() else slice(None)].mean())
+
+
+def _balanced(lossy: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights that give both truths one half: a probability of 0.5 then means even odds."""
+    return np.where(lossy, 0.5 / max(lossy.sum(), 1), 0.5 / max((~lossy).sum(), 1))
+
+
+def _platt(logits: NDArray[np.float64], lossy: NDArray[np.bool_]) -> tuple[float, float]:
+    """Fit slope and bias by weighted cross-entropy; the slope stays positive."""
+    weights = _balanced(lossy)
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        scores = np.exp(parameters[0]) * logits + parameters[1]
+        return float(np.sum(weights * (np.logaddexp(0.0, scores) - lossy * scores)))
+
+    result = optimize.minimize(loss, np.zeros(2), method="Nelder-Mead", options={"maxiter": 2_000})
+    return float(np.exp(result.x[0])), float(result.x[1])
+
+
+def _temperature(logits: NDArray[np.float64], classes: NDArray[np.intp]) -> float:
+    """Fit one temperature by cross-entropy."""
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        scaled = scaled - scaled.max(axis=1, keepdims=True)
+        chosen = scaled[np.arange(len(classes)), classes]
+        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - chosen))
+
+    return float(np.exp(optimize.minimize_scalar(loss, bounds=(-2.0, 3.0), method="bounded").x))
+
+
+def fit_calibration(scored: Sequence[ScoredItem]) -> Calibration:
+    """Fit the calibration on whole items, as the worker will pool them."""
+    logits = np.array([track_logit(s) for s in scored])
+    lossy = np.array([s.item.is_lossy for s in scored])
+    slope, bias = _platt(logits, lossy)
+    altered = [s for s in scored if s.item.is_lossy]
+    family = np.stack([s.family_logits.mean(axis=0) for s in altered])
+    bitrate = np.stack([s.bitrate_logits.mean(axis=0) for s in altered])
+    return Calibration(
+        slope=slope,
+        bias=bias,
+        family_temperature=_temperature(family, np.array([FAMILIES.index(s.item.truth) for s in altered])),
+        bitrate_temperature=_temperature(bitrate, np.array([s.item.bitrate_index for s in altered])),
+    )
+
+
+def track_score(scored: ScoredItem, calibration: Calibration) -> TrackScore:
+    """Pool an item exactly as the worker does."""
+    return pool(
+        scored.lossy_logits, scored.family_logits, scored.bitrate_logits, calibration, scored.levels_dbfs
+    )
+
+
+def fit_policy(scored: Sequence[ScoredItem], calibration: Calibration, version: str) -> Policy:
+    """Choose thresholds: few true recordings rejected, few lossy ones accepted, the rest to review.
+
+    Only items the policy would judge at all (bandwidth, level) count.
+    """
+    judged = [
+        s
+        for s in scored
+        if s.bandwidth_hz >= MINIMUM_BANDWIDTH_HZ and float(s.levels_dbfs.max()) > SILENCE_DBFS
+    ]
+    probabilities = np.array([track_score(s, calibration).probability for s in judged])
+    lossy = np.array([s.item.is_lossy for s in judged])
+    # method="higher": the threshold is a value that a true recording stays below or at.
+    reject_at = float(np.quantile(probabilities[~lossy], 1.0 - TRUE_REJECTED_AT_MOST, method="higher")) + 1e-4
+    accept_below = float(np.quantile(probabilities[lossy], LOSSY_ACCEPTED_AT_MOST))
+    reject_at = min(max(reject_at, 0.5), 0.9999)
+    return Policy(
+        version=version,
+        reject_at=round(reject_at, 4),
+        accept_below=round(min(max(accept_below, 0.01), reject_at), 4),
+        name_family_at=0.5,
+        minimum_duration_s=MINIMUM_DURATION_S,
+        silence_dbfs=SILENCE_DBFS,
+        minimum_bandwidth_hz=MINIMUM_BANDWIDTH_HZ,
+    )
