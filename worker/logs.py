@@ -75,7 +75,7 @@ def configure_logging(
         structlog.processors.JSONRenderer(allow_nan=False, default=str)
         if log_format == "json"
         else structlog.dev.ConsoleRenderer(
-            colors=_wants_colour(sys.stderr), exception_formatter=structlog.dev.plain_traceback
+            colors=_wants_colour(sys.stderr), sort_keys=False, exception_formatter=structlog.dev.plain_traceback
         )
     )
     handler = _StderrHandler()

@@ -1,0 +1,75 @@
+"""The command line as a whole: help, version, start-up time, refusals."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from worker import __version__
+from worker.cli.app import app
+from worker.cli.exit_codes import MEANINGS, ExitCode
+from worker.cli.terminal import probability_text
+
+COMMANDS = ("run", "check", "submit", "verdicts")
+
+
+def test_help_names_every_command(runner: CliRunner) -> None:
+    """`lossgate --help` says what there is."""
+    result = runner.invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for command in COMMANDS:
+        assert command in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command_documents_its_exit_codes(runner: CliRunner, command: str) -> None:
+    """The exit codes can be looked up where one types."""
+    result = runner.invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert "Exit codes:" in result.stdout
+    assert "2: " in result.stdout
+
+
+def test_version(runner: CliRunner) -> None:
+    """`--version` prints name and version."""
+    assert runner.invoke(app, ["--version"]).stdout == f"lossgate {__version__}\n"
+
+
+def test_help_is_fast_and_loads_nothing_heavy() -> None:
+    """Help comes in under a second, without TensorFlow, Keras or Kafka's client."""
+    program = (
+        "import sys\n"
+        "from worker.cli import main\n"
+        "sys.argv[1:] = ['--help']\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print({'tensorflow', 'keras', 'confluent_kafka'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == "set()\n"
+    assert time.monotonic() - started < 5  # under 1 s on a quiet machine
+
+
+def test_run_refuses_without_places_to_read_from(runner: CliRunner) -> None:
+    """The worker does not start with an empty allow-list; it says what to set, with an example."""
+    result = runner.invoke(app, ["run"])
+    assert result.exit_code == ExitCode.USAGE
+    assert "LOSSGATE_ALLOWED_URI_PREFIXES" in result.stderr
+    assert "s3://masters/" in result.stderr
+
+
+def test_every_exit_code_is_explained() -> None:
+    """No exit code goes undocumented."""
+    assert set(MEANINGS) == set(ExitCode)
+
+
+@pytest.mark.parametrize(
+    ("probability", "expected"),
+    [(None, "-"), (0.0, "0.000"), (1.0, "1.000"), (0.99999, "0.999"), (0.00001, "0.001"), (0.5, "0.500")],
+)
+def test_probability_is_not_rounded_to_certainty(probability: float | None, expected: str) -> None:
+    """What is not quite certain is not shown as certain."""
+    assert probability_text(probability) == expected

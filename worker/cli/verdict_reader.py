@@ -1,0 +1,141 @@
+"""Reads the verdicts topic from outside the worker: for `lossgate verdicts` and the demo.
+
+Committed transactions only; no consumer group is joined and no offset stored, so reading disturbs nobody.
+"""
+
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from worker.exceptions import BadEventError, LossgateError
+from worker.kafka.client_config import reader_config
+from worker.kafka.wire import Wire
+from worker.records import Verdict
+from worker.settings import Settings
+
+_ANSWER_DEADLINE_S = 10.0
+_POLL_S = 0.2
+_SILENCE_LIMIT_S = 30.0  # without a verdict and without the end of the topic
+
+
+class VerdictReader:
+    """Reads verdicts.  A context manager.
+
+    Args:
+        settings: where Kafka is, and which topic.
+
+    Raises:
+        LossgateError: Kafka does not answer or the topic does not exist.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.verdicts_topic
+        self._servers = settings.kafka_bootstrap_servers
+        self._wire = Wire.from_settings(settings)
+        self._consumer = Consumer(reader_config(settings))
+        self._ended: set[int] = set()
+        self._silent_s = 0.0
+        try:
+            self._partitions = self._find_partitions()
+        except BaseException:
+            self._consumer.close()
+            raise
+        self.unreadable = 0
+        """Records of the topic that were no verdicts; they are passed over."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    @property
+    def at_end(self) -> bool:
+        """Whether everything committed so far has been read."""
+        return self._ended == self._partitions
+
+    def start_at_beginning(self) -> None:
+        """Read the topic from its first verdict."""
+        self._start({partition: low for partition, (low, _high) in self._bounds().items()})
+
+    def last(self, count: int) -> list[Verdict]:
+        """Return the last verdicts, oldest first; then stand at the end.
+
+        Offsets also number the transactions' own marks, so as many offsets from the end lie fewer verdicts:
+        where they don't suffice, it looks further back.
+        """
+        bounds = self._bounds()
+        window = 2 * count + 16
+        while True:
+            starts = {p: max(low, high - window) for p, (low, high) in bounds.items()}
+            self._start(starts)
+            found = list(self.rest())
+            of_partition = {p: sum(verdict_partition == p for verdict_partition, _ in found) for p in bounds}
+            if all(of_partition[p] >= count or starts[p] == low for p, (low, _high) in bounds.items()):
+                verdicts = sorted((verdict for _, verdict in found), key=lambda verdict: verdict.judged_at)
+                return verdicts[-count:] if count else []
+            window *= 4
+
+    def rest(self) -> Iterator[tuple[int, Verdict]]:
+        """Yield verdicts with their partition until everything committed so far has been read."""
+        while not self.at_end:
+            if (found := self.poll()) is not None:
+                yield found
+            elif self._silent_s > _SILENCE_LIMIT_S:
+                raise LossgateError(f"Kafka at {self._servers} fell silent while {self._topic} was read.")
+
+    def poll(self, timeout_s: float = _POLL_S) -> tuple[int, Verdict] | None:
+        """Return the next verdict with its partition, or None where none came in time."""
+        message = self._consumer.poll(timeout_s)
+        if message is None:
+            self._silent_s += timeout_s
+            return None
+        self._silent_s = 0.0
+        partition = int(message.partition())
+        if (error := message.error()) is not None:
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- that is its public name
+                self._ended.add(partition)
+                return None
+            raise LossgateError(f"{self._topic} can't be read: {error.str()}")
+        self._ended.discard(partition)
+        try:
+            return partition, self._wire.decode_verdict(message.value())
+        except BadEventError:
+            self.unreadable += 1
+            return None
+
+    def _start(self, offsets: Mapping[int, int]) -> None:
+        self._ended.clear()
+        self._silent_s = 0.0
+        self._consumer.assign([TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()])
+
+    def _bounds(self) -> dict[int, tuple[int, int]]:
+        bounds = {}
+        for partition in sorted(self._partitions):
+            try:
+                low, high = self._consumer.get_watermark_offsets(
+                    TopicPartition(self._topic, partition), timeout=_ANSWER_DEADLINE_S
+                )
+            except KafkaException as error:
+                raise LossgateError(f"{self._topic} can't be read: {error.args[0].str()}") from error
+            bounds[partition] = (low, high)
+        return bounds
+
+    def _find_partitions(self) -> set[int]:
+        try:
+            topic = self._consumer.list_topics(self._topic, timeout=_ANSWER_DEADLINE_S).topics[self._topic]
+        except KafkaException as error:
+            raise LossgateError(
+                f"No Kafka broker answers at {self._servers} ({error.args[0].str()}). "
+                "Is it running, and is LOSSGATE_KAFKA_BOOTSTRAP_SERVERS right?"
+            ) from error
+        if topic.error is not None or not topic.partitions:
+            why = topic.error.str() if topic.error is not None else "it has no partitions"
+            raise LossgateError(
+                f"Topic {self._topic} can't be read on {self._servers}: {why}. Is LOSSGATE_VERDICTS_TOPIC right?"
+            )
+        return set(topic.partitions)
