@@ -4,6 +4,8 @@ The steps in order: ``corpus`` (screen, mix, master), ``bench`` (round trips), `
 ``calibrate``, ``evaluate``.  Each reads what the one before wrote under ``--work``.
 """
 
+# ruff: noqa: PLC0415 - each command imports what it needs: --help must not wait for TensorFlow
+
 import os
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +30,9 @@ def corpus(
     train_tracks: Annotated[int, typer.Option(min=1)] = 600,
     validation_tracks: Annotated[int, typer.Option(min=1)] = 90,
     test_tracks: Annotated[int, typer.Option(min=1)] = 100,
-    keep_cliffs: Annotated[bool, typer.Option("--keep-cliffs", help="Keep files with a steep cut-off: for vetted material.")] = False,
+    keep_cliffs: Annotated[
+        bool, typer.Option("--keep-cliffs", help="Keep files with a steep cut-off: for vetted material.")
+    ] = False,
     seed: Seed = 1,
     jobs: Jobs = 2,
 ) -> None:
@@ -52,6 +56,53 @@ def bench(work: Work = DEFAULT_WORK, seed: Seed = 1, jobs: Jobs = 2) -> None:
 
     failures = bench_step.build_bench(tracks.read_tracks(work / "tracks"), work / "bench", seed=seed, jobs=jobs)
     typer.echo(f"done, {failures} encodings failed")
+
+
+@app.command()
+def train(
+    work: Work = DEFAULT_WORK,
+    steps: Annotated[int, typer.Option(min=1, help="Batches.")] = 1_500,
+    groups: Annotated[int, typer.Option(min=1, help="Tracks a batch; each brings two true and four lossy crops.")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the cosine schedule.")] = 2e-3,
+    check_every: Annotated[int, typer.Option(min=1, help="Steps between looks at the validation sources.")] = 100,
+    seed: Seed = 1,
+) -> None:
+    """Train the network on the bench; keeps the weights with the best validation AUC."""
+    from model.training import steps as pipeline
+    from model.training.train import Settings
+
+    settings = Settings(steps=steps, groups=groups, learning_rate=learning_rate, check_every=check_every, seed=seed)
+    facts = pipeline.run_training(work, settings)
+    typer.echo(f"trained on {facts['training_tracks']} tracks in {facts['train_minutes']} min")
+
+
+@app.command()
+def calibrate(
+    version: Annotated[str, typer.Option(help="Version of artefact and policy.")],
+    work: Work = DEFAULT_WORK,
+    out: Annotated[Path, typer.Option(help="Folder of the artefact.")] = Path("build/released"),
+) -> None:
+    """Calibrate on validation sources used for nothing else, choose thresholds, write the artefact."""
+    from model.training import steps as pipeline
+
+    policy = pipeline.run_calibration(work, out, version)
+    typer.echo(f"{out}: reject from {policy.reject_at}, accept below {policy.accept_below}")
+
+
+@app.command()
+def evaluate(
+    work: Work = DEFAULT_WORK,
+    model_dir: Annotated[Path | None, typer.Option(help="Folder of the artefact; the released one by default.")] = None,
+    reports: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("build/reports"),
+    words: Annotated[Path | None, typer.Option(help="JSON with the report's texts: verdict, next.")] = None,
+    made_with: Annotated[list[str] | None, typer.Option(help="Command to list before this one; repeat.")] = None,
+) -> None:
+    """Measure an artefact on held-out sources: the table by codec and bitrate, and all its faults."""
+    from model.artefact import default_model_dir
+    from model.training import steps as pipeline
+
+    figures = pipeline.run_evaluation(work, model_dir or default_model_dir(), reports, words, made_with or [])
+    typer.echo(f"AUC {figures['auc_originals']:.3f}, report in {reports}")
 
 
 @app.command()

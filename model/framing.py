@@ -19,6 +19,7 @@ from model.constants import (
 )
 from model.errors import FramingError
 
+_PLANE = 2  # dimensions: samples, channels
 _CD_RATE_HZ, _DVD_RATE_HZ = ANALYSIS_RATES_HZ
 # 11.025 … 352.8 kHz; integer ratios, so the resampler's work is exact and cheap.
 _CD_FAMILY_HZ = frozenset({11_025, 22_050, 44_100, 88_200, 176_400, 352_800})
@@ -105,7 +106,7 @@ def to_segment(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32
     Raises:
         FramingError: the shape is wrong or there are too few samples.
     """
-    if samples.ndim != 2 or samples.shape[1] < 1:
+    if samples.ndim != _PLANE or samples.shape[1] < 1:
         message = f"expected samples of shape (n, channels), got {samples.shape}"
         raise FramingError(message)
     stereo = _two_channels(samples).astype(np.float32, copy=False)

@@ -117,9 +117,7 @@ class RandomHighFrequencyMask(keras.layers.Layer):
             return inputs
         batch, bins = ops.shape(inputs)[0], ops.shape(inputs)[2]
         draw = keras.random.uniform((batch, 1, 1, 1), seed=self.seed_generator)
-        edge = keras.random.uniform(
-            (batch, 1, 1, 1), self.lowest_fraction, 1.0, seed=self.seed_generator
-        )
+        edge = keras.random.uniform((batch, 1, 1, 1), self.lowest_fraction, 1.0, seed=self.seed_generator)
         edge = ops.where(draw < self.probability, edge, ops.ones_like(edge))
         position = ops.cast(ops.arange(bins), "float32") / ops.cast(bins, "float32")
         keep = ops.reshape(position, (1, 1, -1, 1)) < edge
@@ -166,3 +164,17 @@ class PerImageNormalisation(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor takes."""
         return {**super().get_config(), "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable("lossgate")
+class MeanOverTime(keras.layers.Layer):
+    """Mean over the frames: (b, frames, bins, c) -> (b, bins, c)."""
+
+    def call(self, inputs: Any) -> Any:
+        """Return the mean."""
+        return ops.mean(inputs, axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(b, frames, bins, c) -> (b, bins, c)."""
+        batch, _, bins, channels = input_shape
+        return (batch, bins, channels)

@@ -10,7 +10,13 @@ from collections.abc import Sequence
 import keras
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_CHANNELS, SEGMENT_SAMPLES
-from model.layers import LogMagnitudeSTFT, MidSide, PerImageNormalisation, RandomHighFrequencyMask
+from model.layers import (
+    LogMagnitudeSTFT,
+    MeanOverTime,
+    MidSide,
+    PerImageNormalisation,
+    RandomHighFrequencyMask,
+)
 
 FILTERS = (16, 24, 40, 64)
 # (time, frequency): the first pool is the strongest, full resolution is where a CPU's time goes.
@@ -18,7 +24,7 @@ POOLS = ((2, 2), (2, 2), (2, 2), (2, 2))
 
 
 def _image_branch(samples: keras.KerasTensor, filters: Sequence[int], seed: int) -> keras.KerasTensor:
-    """(b, n, 2) -> (b, 2 * filters[-1]): average and maximum over the last map."""
+    """(b, n, 2) -> (b, 2 * filters[-1]): average and maximum over the frequencies."""
     x = MidSide(dtype="float32", name="mid_side")(samples)
     x = LogMagnitudeSTFT(dtype="float32", name="log_stft")(x)
     x = RandomHighFrequencyMask(seed=seed, dtype="float32", name="random_mask")(x)
@@ -29,7 +35,7 @@ def _image_branch(samples: keras.KerasTensor, filters: Sequence[int], seed: int)
         x = keras.layers.ReLU(name=f"relu_{index}")(x)
         x = keras.layers.MaxPooling2D(pool, name=f"pool_{index}")(x)
     # Time is averaged first: a maximum over time would grow with the length of the segment.
-    x = keras.layers.TimeDistributed(keras.layers.Identity(), name="frames")(x) if False else x
+    profile = MeanOverTime(name="mean_over_time")(x)
     average = keras.layers.GlobalAveragePooling1D(name="global_average")(profile)
     maximum = keras.layers.GlobalMaxPooling1D(name="global_maximum")(profile)
     joined: keras.KerasTensor = keras.layers.Concatenate(name="image_features")([average, maximum])

@@ -40,6 +40,16 @@ class Decision:
     bitrate_class: str | None = None
 
 
+def _require_finite(name: str, value: object) -> None:
+    """Refuse what is not a finite number; JSON knows true, and Python's reader knows NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        message = f"policy: {name} must be a number, not {value!r}"
+        raise PolicyError(message)
+    if not math.isfinite(value):
+        message = f"policy: {name} must be finite, not {value!r}"
+        raise PolicyError(message)
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Thresholds, read from a versioned JSON file."""
@@ -65,13 +75,7 @@ class Policy:
             message = "policy: version must be a non-empty text"
             raise PolicyError(message)
         for name in _NUMBERS:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                message = f"policy: {name} must be a number, not {value!r}"
-                raise PolicyError(message)
-            if not math.isfinite(value):
-                message = f"policy: {name} must be finite, not {value!r}"
-                raise PolicyError(message)
+            _require_finite(name, getattr(self, name))
         for name in ("reject_at", "accept_below", "name_family_at"):
             if not 0.0 < getattr(self, name) < 1.0:
                 message = f"policy: {name} must lie between 0 and 1, not {getattr(self, name)}"
@@ -135,14 +139,9 @@ class Policy:
             score: the pooled score, or None where no segment could be taken.
             facts: what was measured without the network.
         """
-        if not facts.duration_s >= self.minimum_duration_s:
-            return Decision("review", "TOO_SHORT")
-        if not facts.level_dbfs > self.silence_dbfs:
-            return Decision("review", "SILENT")
-        if score is None:
-            return Decision("review", "TOO_SHORT")
-        if not facts.bandwidth_hz >= self.minimum_bandwidth_hz:
-            return Decision("review", "BANDWIDTH_TOO_LOW")
+        if (obstacle := self._obstacle(score, facts)) is not None:
+            return Decision("review", obstacle)
+        assert score is not None  # noqa: S101 - an absent score is an obstacle; this tells the type checker
         if score.probability >= self.reject_at:
             return Decision("reject", "LOSSY_TRACES", score.family, score.bitrate_class)
         if score.probability < self.accept_below:
@@ -150,6 +149,18 @@ class Policy:
         if score.probability >= self.name_family_at:
             return Decision("review", "UNCERTAIN", score.family, score.bitrate_class)
         return Decision("review", "UNCERTAIN")
+
+    def _obstacle(self, score: TrackScore | None, facts: TrackFacts) -> Reason | None:
+        """Return why no verdict is available, or None."""
+        if not facts.duration_s >= self.minimum_duration_s:
+            return "TOO_SHORT"
+        if not facts.level_dbfs > self.silence_dbfs:
+            return "SILENT"
+        if score is None:
+            return "TOO_SHORT"
+        if not facts.bandwidth_hz >= self.minimum_bandwidth_hz:
+            return "BANDWIDTH_TOO_LOW"
+        return None
 
 
 _NUMBERS = tuple(field.name for field in fields(Policy) if field.name != "version")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,11 +83,11 @@ def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def pool(
-    lossy_logits: NDArray[np.floating],
-    family_logits: NDArray[np.floating],
-    bitrate_logits: NDArray[np.floating],
+    lossy_logits: NDArray[np.floating[Any]],
+    family_logits: NDArray[np.floating[Any]],
+    bitrate_logits: NDArray[np.floating[Any]],
     calibration: Calibration,
-    levels_dbfs: NDArray[np.floating] | None = None,
+    levels_dbfs: NDArray[np.floating[Any]] | None = None,
 ) -> TrackScore:
     """Pool the segments of one track.
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from model.constants import SEGMENT_SAMPLES, bitrate_class_index
 from model.training import codecs, mastering
+from model.training.chance import happens
 from model.training.progress import Progress
 from model.training.round_trip import RoundTripError, ffmpeg_binaries, round_trip
 from model.training.sources import SPLITS
@@ -89,7 +90,7 @@ def _keep(pcm: NDArray[np.int16], track: Track, rate_hz: int, rng: np.random.Gen
     return np.ascontiguousarray(pcm[start : start + length])
 
 
-def _plan(track: Track, rng: np.random.Generator, full: bool) -> Sequence[codecs.Encoding]:
+def _plan(rng: np.random.Generator, *, full: bool) -> Sequence[codecs.Encoding]:
     """Choose encodings: random draws in training, the fixed tables for evaluation."""
     if full:
         return [*codecs.table(), *codecs.forced_table(), *codecs.unseen_table()]
@@ -120,16 +121,24 @@ class _TrackBench:
         if encoding.encoder == "libshine":  # only distributions build it in
             binary = binaries[0]
         delivered_hz = rate_hz
-        if encoding.family == "opus" and rng.random() < DELIVERED_48K_SHARE:
+        if encoding.family == "opus" and happens(rng, DELIVERED_48K_SHARE):
             delivered_hz = 48_000
         decoded = round_trip(pcm, rate_hz, encoding, binary=binary, delivered_hz=delivered_hz)
-        if vary and rng.random() < REQUANTISED_SHARE:
+        if vary and happens(rng, REQUANTISED_SHARE):
             gain = np.float32(10.0 ** (rng.uniform(-6.0, 0.0) / 20.0))
             decoded = mastering.to_int16(decoded.astype(np.float32) / 32_768.0 * gain, rng, dither=True)
         which = "imageio" if "imageio" in binary else "path"
         self._store(
             decoded,
-            Item(f"{encoding.name}.npy", encoding.family, encoding.name, encoding.kbps, encoding.encoder, delivered_hz, which),
+            Item(
+                f"{encoding.name}.npy",
+                encoding.family,
+                encoding.name,
+                encoding.kbps,
+                encoding.encoder,
+                delivered_hz,
+                which,
+            ),
         )
 
     def build(self, *, full: bool) -> int:
@@ -140,17 +149,17 @@ class _TrackBench:
         self.folder.mkdir(parents=True, exist_ok=True)
         master, rate_hz = soundfile.read(self.track.path, dtype="float32", always_2d=True)
         rng, failed = self.rng, 0
-        original = mastering.to_int16(master, rng, dither=bool(rng.random() < 0.7))
+        original = mastering.to_int16(master, rng, dither=happens(rng, 0.7))
         self._true(original, "original", "original")
         kinds = rng.permutation(mastering.VARIANTS)
-        wanted = list(kinds) if full else ["low-passed" if rng.random() < 0.5 else str(kinds[0]), str(kinds[1])]
+        wanted = list(kinds) if full else ["low-passed" if happens(rng, 0.5) else str(kinds[0]), str(kinds[1])]
         variants: dict[str, NDArray[np.int16]] = {}
         for kind in dict.fromkeys(wanted):
             variants[str(kind)] = mastering.variant(master, rate_hz, rng, str(kind))[0]
             self._true(variants[str(kind)], "variant", str(kind))
-        for encoding in _plan(self.track, rng, full):
+        for encoding in _plan(rng, full=full):
             base = original
-            if not full and rng.random() < FROM_VARIANT_SHARE:
+            if not full and happens(rng, FROM_VARIANT_SHARE):
                 base = variants[str(rng.choice(list(variants)))]
             try:
                 self._encode(base, encoding, vary=not full)
@@ -171,9 +180,7 @@ def build_bench(tracks: Sequence[Track], out: Path, *, seed: int, jobs: int) -> 
     # Training may begin while the rest is still being encoded.
     ordered = sorted(tracks, key=lambda track: SPLITS.index(track.split))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        futures = [
-            pool.submit(_TrackBench(track, out, seed).build, full=track.split != "train") for track in ordered
-        ]
+        futures = [pool.submit(_TrackBench(track, out, seed).build, full=track.split != "train") for track in ordered]
         for future in concurrent.futures.as_completed(futures):
             failures += future.result()
             progress.step(f"({failures} encodings failed)" if failures else "")

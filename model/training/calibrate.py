@@ -73,9 +73,7 @@ def fit_calibration(scored: Sequence[ScoredItem]) -> Calibration:
 
 def track_score(scored: ScoredItem, calibration: Calibration) -> TrackScore:
     """Pool an item exactly as the worker does."""
-    return pool(
-        scored.lossy_logits, scored.family_logits, scored.bitrate_logits, calibration, scored.levels_dbfs
-    )
+    return pool(scored.lossy_logits, scored.family_logits, scored.bitrate_logits, calibration, scored.levels_dbfs)
 
 
 def fit_policy(scored: Sequence[ScoredItem], calibration: Calibration, version: str) -> Policy:
@@ -83,11 +81,7 @@ def fit_policy(scored: Sequence[ScoredItem], calibration: Calibration, version: 
 
     Only items the policy would judge at all (bandwidth, level) count.
     """
-    judged = [
-        s
-        for s in scored
-        if s.bandwidth_hz >= MINIMUM_BANDWIDTH_HZ and float(s.levels_dbfs.max()) > SILENCE_DBFS
-    ]
+    judged = [s for s in scored if s.bandwidth_hz >= MINIMUM_BANDWIDTH_HZ and float(s.levels_dbfs.max()) > SILENCE_DBFS]
     probabilities = np.array([track_score(s, calibration).probability for s in judged])
     lossy = np.array([s.item.is_lossy for s in judged])
     # method="higher": the threshold is a value that a true recording stays below or at.

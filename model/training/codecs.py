@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from model.constants import FAMILIES
+from model.training.chance import happens
 
 Program = Literal["ffmpeg", "gstreamer"]
 CutOff = int | Literal["default", "none"]
@@ -49,6 +50,8 @@ _CONTAINERS = {
     "vorbis": "ogg",
     "wma": "asf",
 }
+# Shares of the training encodings whose low-pass is tampered with (Koops 2024).
+_CUT_OFF_REMOVED, _CUT_OFF_FORCED = 0.25, 0.20
 _HONOURS_CUT_OFF = frozenset({"aac", "ac3", "libmp3lame", "libvorbis"})
 _QUALITY_KBPS = {
     "libmp3lame": {"V0": 245.0, "V2": 190.0, "V4": 165.0},
@@ -91,9 +94,9 @@ def draw(family: str, rng: np.random.Generator) -> Encoding:
     encoder, settings = _TRAINING[family]
     chance = rng.random()
     cut_off: CutOff = "default"
-    if encoder in _HONOURS_CUT_OFF and chance < 0.45:
-        cut_off = "none" if chance < 0.25 else int(rng.choice(FORCED_CUT_OFFS_HZ))
-    coder = "fast" if family == "aac" and rng.random() < 0.3 else ""
+    if encoder in _HONOURS_CUT_OFF and chance < _CUT_OFF_REMOVED + _CUT_OFF_FORCED:
+        cut_off = "none" if chance < _CUT_OFF_REMOVED else int(rng.choice(FORCED_CUT_OFFS_HZ))
+    coder = "fast" if family == "aac" and happens(rng, 0.3) else ""
     return _encoding(family, encoder, str(rng.choice(settings)), cut_off, coder)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model.constants import BITRATE_CLASSES, FAMILIES
 from model.training.bench import BenchTrack, Item
+from model.training.chance import happens
 
 TRUE_A_GROUP = 2  # the original or a second variant, and a variant
 LOSSY_A_GROUP = 4
@@ -90,8 +91,8 @@ class GroupSampler:
             at = int(rng.integers(0, max(room, 1)))
             if int(np.abs(arrays[0][at : at + self._crop : 16]).max()) > QUIET * 32_768:
                 break
-        gain = 10.0 ** (rng.uniform(-LARGEST_GAIN_DB, LARGEST_GAIN_DB) / 20.0) if rng.random() < 0.5 else 1.0
-        swap, flip = rng.random() < 0.5, rng.random() < 0.5
+        gain = 10.0 ** (rng.uniform(-LARGEST_GAIN_DB, LARGEST_GAIN_DB) / 20.0) if happens(rng, 0.5) else 1.0
+        swap, flip = happens(rng, 0.5), happens(rng, 0.5)
         crops = np.empty((len(items), self._crop, 2), dtype=np.float32)
         for row, array in enumerate(arrays):
             start = at + int(rng.integers(0, 64))

@@ -42,8 +42,6 @@ def judge(scored: Sequence[ScoredItem], calibration: Calibration, policy: Policy
             level_dbfs=float(item.levels_dbfs.max()),
             bandwidth_hz=item.bandwidth_hz,
         )
-        # The benches' clips are short by design; the duration rule is not what is measured.
-        facts = TrackFacts(max(facts.duration_s, policy.minimum_duration_s), facts.level_dbfs, facts.bandwidth_hz)
         judged.append(Judged(item, result, policy.decide(result, facts)))
     return judged
 

@@ -29,7 +29,7 @@ def lossy_loss(y_true: Any, y_pred: Any) -> Any:
     logits = ops.reshape(y_pred, (-1,))
     smooth = truth * (1.0 - 2.0 * LABEL_SMOOTHING) + LABEL_SMOOTHING
     entropy = ops.softplus(logits) - smooth * logits
-    weight = ops.where(truth > 0.5, 0.5 * GROUP_ROWS / LOSSY_A_GROUP, 0.5 * GROUP_ROWS / TRUE_A_GROUP)
+    weight = ops.where(ops.cast(truth, "bool"), 0.5 * GROUP_ROWS / LOSSY_A_GROUP, 0.5 * GROUP_ROWS / TRUE_A_GROUP)
     groups = ops.reshape(logits, (-1, GROUP_ROWS))
     true, lossy = groups[:, :TRUE_A_GROUP, None], groups[:, None, TRUE_A_GROUP:]
     ranking = ops.softplus(RANKING_MARGIN - (lossy - true))

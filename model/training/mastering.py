@@ -8,13 +8,23 @@ import soxr
 from numpy.typing import NDArray
 from scipy import signal
 
+from model.constants import ANALYSIS_RATES_HZ
+from model.training.chance import happens
+
 Audio = NDArray[np.float32]  # shape (n, 2)
+_SILENCE = 1e-9  # a peak below this cannot be scaled up
+
+
+def _other_rate_hz(rate_hz: int) -> int:
+    """44.1 for 48 kHz and the reverse."""
+    low, high = ANALYSIS_RATES_HZ
+    return high if rate_hz == low else low
 
 
 def set_peak(samples: Audio, peak_dbfs: float) -> Audio:
     """Scale to a peak; silence stays silence."""
     peak = float(np.abs(samples).max(initial=0.0))
-    return samples if peak < 1e-9 else samples * np.float32(10.0 ** (peak_dbfs / 20.0) / peak)
+    return samples if peak < _SILENCE else samples * np.float32(10.0 ** (peak_dbfs / 20.0) / peak)
 
 
 def equalise(samples: Audio, rate_hz: int, rng: np.random.Generator) -> Audio:
@@ -83,25 +93,25 @@ def master(samples: Audio, rate_hz: int, rng: np.random.Generator) -> tuple[Audi
     """Master a mix at random; return it with tags for what was done."""
     tags: list[str] = []
     out = set_peak(samples, -1.0)
-    if rng.random() < 0.5:
+    if happens(rng, 0.5):
         out = equalise(out, rate_hz, rng)
         tags.append("equalised")
-    if rng.random() < 0.3:
+    if happens(rng, 0.3):
         out = compress(set_peak(out, -1.0), rate_hz, rng)
         tags.append("compressed")
-    if rng.random() < 0.3:
+    if happens(rng, 0.3):
         out = limit(set_peak(out, -1.0), float(rng.uniform(3.0, 12.0)))
         tags.append("limited")
-    if rng.random() < 0.12:
+    if happens(rng, 0.12):
         out = hiss(set_peak(out, -1.0), float(rng.uniform(-80.0, -50.0)), rng)
         tags.append("hiss")
-    if rng.random() < 0.10:
+    if happens(rng, 0.10):
         out = low_pass(out, rate_hz, float(rng.uniform(14_000.0, 20_000.0)), rng)
         tags.append("low-passed")
-    if rng.random() < 0.08:
-        out = there_and_back(out, rate_hz, 48_000 if rate_hz == 44_100 else 44_100, "HQ")
+    if happens(rng, 0.08):
+        out = there_and_back(out, rate_hz, _other_rate_hz(rate_hz), "HQ")
         tags.append("resampled")
-    peak_dbfs = float(rng.uniform(-3.0, -0.1) if rng.random() < 0.7 else rng.uniform(-18.0, -3.0))
+    peak_dbfs = float(rng.uniform(-3.0, -0.1) if happens(rng, 0.7) else rng.uniform(-18.0, -3.0))
     return set_peak(out, peak_dbfs), tuple(tags)
 
 
@@ -127,7 +137,7 @@ def variant(
     if chosen == "low-passed":
         out = low_pass(samples, rate_hz, float(rng.choice([14e3, 15e3, 16e3, 17e3, 18e3, 19e3, 20e3])), rng)
     elif chosen == "resampled":
-        other_hz = int(rng.choice([32_000, 48_000 if rate_hz == 44_100 else 44_100, 96_000]))
+        other_hz = int(rng.choice([32_000, _other_rate_hz(rate_hz), 96_000]))
         out = there_and_back(samples, rate_hz, other_hz, str(rng.choice(["MQ", "HQ", "VHQ"])))
     elif chosen == "limited":
         out = limit(samples, float(rng.uniform(3.0, 12.0)))
@@ -137,4 +147,4 @@ def variant(
         out = hiss(samples, float(rng.uniform(-80.0, -50.0)), rng)
     else:
         out = samples * np.float32(10.0 ** (rng.uniform(-9.0, 0.0) / 20.0))
-    return to_int16(out, rng, dither=chosen == "dithered" or bool(rng.random() < 0.5)), chosen
+    return to_int16(out, rng, dither=chosen == "dithered" or happens(rng, 0.5)), chosen

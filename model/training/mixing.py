@@ -12,10 +12,14 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from model.training.chance import happens
 from model.training.sources import Source
 
 Audio = NDArray[np.float32]  # shape (n, 2)
 LONGEST_READ_S = 40.0
+LOOP_S = 1.5  # from here on a sound can be repeated as a loop
+UNTUNED_SEMITONES = 0.05  # smaller shifts are not worth resampling
+SILENCE = 1e-6
 PERFORMANCE_S = 5.0  # files this long are music of their own
 
 
@@ -35,7 +39,7 @@ def _clip(source: Source, rate_hz: int, seconds: float, rng: np.random.Generator
     start = int(rng.uniform(0.0, room) * source.rate_hz)
     audio = _read(source.path, start, int(min(seconds, LONGEST_READ_S) * source.rate_hz), rate_hz)
     peak = float(np.abs(audio).max(initial=0.0))
-    return audio / np.float32(peak) if peak > 1e-6 else audio
+    return audio / np.float32(peak) if peak > SILENCE else audio
 
 
 def _pan(audio: Audio, rng: np.random.Generator) -> Audio:
@@ -54,14 +58,12 @@ def _add(target: Audio, audio: Audio, at: int) -> None:
 
 def _pitched(audio: Audio, semitones: float) -> Audio:
     """Vary the speed like a sampler does."""
-    if abs(semitones) < 0.05:
+    if abs(semitones) < UNTUNED_SEMITONES:
         return audio
     return np.asarray(soxr.resample(audio, 44_100.0 * 2.0 ** (semitones / 12.0), 44_100.0, quality="HQ"))
 
 
-def _sequence(
-    source: Source, rate_hz: int, length: int, beat: int, rng: np.random.Generator, density: float
-) -> Audio:
+def _sequence(source: Source, rate_hz: int, length: int, beat: int, rng: np.random.Generator, density: float) -> Audio:
     """Play one sound on a grid of sixteenths, at a few pitches."""
     layer = np.zeros((length, 2), dtype=np.float32)
     hit = _clip(source, rate_hz, 4.0, rng)
@@ -90,9 +92,7 @@ def _tiled(source: Source, rate_hz: int, length: int, rng: np.random.Generator) 
     return layer
 
 
-def compose(
-    sources: Sequence[Source], rate_hz: int, length: int, rng: np.random.Generator
-) -> tuple[Audio, str]:
+def compose(sources: Sequence[Source], rate_hz: int, length: int, rng: np.random.Generator) -> tuple[Audio, str]:
     """Make one track from the sources of one or a few groups of the same split.
 
     Args:
@@ -106,15 +106,15 @@ def compose(
         ``mix``.
     """
     long_ones = [s for s in sources if s.seconds >= PERFORMANCE_S]
-    if long_ones and rng.random() < 0.6:
+    if long_ones and happens(rng, 0.6):
         source = long_ones[int(rng.integers(len(long_ones)))]
         return _tiled(source, rate_hz, length, rng), "performance"
     beat = int(rate_hz * 60.0 / rng.uniform(70.0, 170.0))
-    sparse = rng.random() < 0.12
+    sparse = happens(rng, 0.12)
     mix = np.zeros((length, 2), dtype=np.float32)
     for _ in range(1 if sparse else int(rng.integers(2, 7))):
         source = sources[int(rng.integers(len(sources)))]
-        if source.seconds > 1.5 and not sparse and rng.random() < 0.7:
+        if source.seconds > LOOP_S and not sparse and happens(rng, 0.7):
             layer = _tiled(source, rate_hz, length, rng)
         else:
             density = rng.uniform(0.03, 0.12) if sparse else rng.uniform(0.1, 0.6)

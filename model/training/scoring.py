@@ -40,9 +40,7 @@ def segments_of(bench: BenchTrack, item: Item, limit: int | None = None) -> NDAr
 def network_outputs(network: keras.Model, segments: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
     """Return the three outputs for any number of segments."""
     parts = [network.predict_on_batch(segments[i : i + BATCH]) for i in range(0, len(segments), BATCH)]
-    return {
-        key: np.concatenate([np.asarray(part[key], dtype=np.float64) for part in parts]) for key in parts[0]
-    }
+    return {key: np.concatenate([np.asarray(part[key], dtype=np.float64) for part in parts]) for key in parts[0]}
 
 
 def score(

@@ -22,6 +22,8 @@ SUFFIXES = frozenset({".flac", ".wav", ".aif", ".aiff"})
 LOSSLESS_SUBTYPES = frozenset({"PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"})
 MINIMUM_RATE_HZ = 44_100  # lower rates have no treble to lose
 MINIMUM_SECONDS = 0.08
+SILENT_PEAK = 1e-3  # of full scale
+TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.15
 CLIFF_BAND_HZ = (14_500.0, 20_600.0)  # where encoders cut
 CLIFF_DB = 40.0  # a drop this steep is an encoder's or a very deliberate filter's
 
@@ -65,7 +67,7 @@ def steepest_cliff_db(samples: NDArray[np.float32], rate_hz: int) -> float:
     return float(np.max(smooth[low - width : high - width] - smooth[low + gap : high + gap]))
 
 
-def _refusal(path: Path, *, keep_cliffs: bool) -> str | None:
+def _refusal(path: Path, *, keep_cliffs: bool) -> str | None:  # noqa: PLR0911 - one line a reason reads best
     """Return why a file cannot be learnt from, or None."""
     try:
         info = soundfile.info(path)
@@ -78,7 +80,7 @@ def _refusal(path: Path, *, keep_cliffs: bool) -> str | None:
     if info.duration < MINIMUM_SECONDS:
         return "too short"
     samples, rate_hz = soundfile.read(path, frames=30 * info.samplerate, dtype="float32", always_2d=True)
-    if not np.isfinite(samples).all() or float(np.abs(samples).max(initial=0.0)) < 1e-3:
+    if not np.isfinite(samples).all() or float(np.abs(samples).max(initial=0.0)) < SILENT_PEAK:
         return "silent or not finite"
     if not keep_cliffs and steepest_cliff_db(samples, rate_hz) > CLIFF_DB:
         return "a cliff like an encoder's"
@@ -97,7 +99,7 @@ def collect(folders: Iterable[Path], *, keep_cliffs: bool = False) -> Screening:
     for folder in folders:
         for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
             relative = path.relative_to(folder)
-            if len(relative.parts) < 2:
+            if relative.parent == Path():
                 refused["not in a source folder"] = refused.get("not in a source folder", 0) + 1
                 continue
             if (reason := _refusal(path, keep_cliffs=keep_cliffs)) is not None:
@@ -124,7 +126,9 @@ def deal(groups: Iterable[str], rules: Sequence[tuple[str, Split]] = ()) -> dict
                 break
         else:
             share = int.from_bytes(hashlib.sha256(group.encode()).digest()[:4], "big") / 2**32
-            dealt[group] = "train" if share < 0.70 else "validation" if share < 0.85 else "test"
+            dealt[group] = (
+                "train" if share < TRAIN_SHARE else "validation" if share < TRAIN_SHARE + VALIDATION_SHARE else "test"
+            )
     return dealt
 
 

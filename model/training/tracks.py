@@ -10,9 +10,11 @@ from typing import Self
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from model.constants import ANALYSIS_RATES_HZ, SEGMENT_SAMPLES
 from model.training import mastering, mixing
+from model.training.chance import happens
 from model.training.progress import Progress
 from model.training.sources import Screening, Source, Split
 
@@ -50,7 +52,7 @@ def read_tracks(folder: Path) -> tuple[Track, ...]:
     return tuple(Track.from_json(line) for line in lines)
 
 
-def _weights(groups: dict[str, list[Source]]) -> np.ndarray:
+def _weights(groups: dict[str, list[Source]]) -> NDArray[np.float64]:
     """Draw rich groups more often, but by the square root: variety before depth."""
     seconds = np.array([min(sum(s.seconds for s in files), 600.0) for files in groups.values()])
     root = np.sqrt(seconds)
@@ -61,14 +63,14 @@ def _make(index: int, split: Split, groups: dict[str, list[Source]], out: Path, 
     """Compose, master and write one track; everything follows from seed, split and index."""
     rng = np.random.default_rng([seed, sum(split.encode()), index])
     names = list(groups)
-    count = 2 if len(names) > 1 and rng.random() < CROSS_GROUP_SHARE else 1
+    count = 2 if len(names) > 1 and happens(rng, CROSS_GROUP_SHARE) else 1
     picked = rng.choice(len(names), size=count, replace=False, p=_weights(groups))
     chosen = tuple(names[i] for i in picked)
     sources = [source for name in chosen for source in groups[name]]
     # Material keeps its native rate where it can; some is mastered at 48 kHz.
     native = sources[int(rng.integers(len(sources)))].rate_hz
     rate_hz = native if native in ANALYSIS_RATES_HZ else ANALYSIS_RATES_HZ[0]
-    if rng.random() < SHARE_48K:
+    if happens(rng, SHARE_48K):
         rate_hz = ANALYSIS_RATES_HZ[1]
     length = SEGMENTS_A_TRACK[split] * SEGMENT_SAMPLES + 2 * MARGIN_SAMPLES
     audio, kind = mixing.compose(sources, rate_hz, length, rng)

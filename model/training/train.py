@@ -58,9 +58,7 @@ def _check(network: keras.Model, pairs: list[tuple[BenchTrack, Item]]) -> dict[s
     }
 
 
-def train(
-    training: tuple[BenchTrack, ...], stopping: list[BenchTrack], out: Path, settings: Settings
-) -> keras.Model:
+def train(training: tuple[BenchTrack, ...], stopping: list[BenchTrack], out: Path, settings: Settings) -> keras.Model:
     """Train; keep the weights with the best validation AUC.
 
     Args:

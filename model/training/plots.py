@@ -1,0 +1,92 @@
+"""The report's pictures, drawn from its JSON."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+_INK, _TRUE, _LOSSY, _REVIEW = "#222222", "#2a7f9e", "#c8553d", "#d9b44a"
+_DPI = 130
+
+
+def _finish(figure: Any, path: Path) -> None:
+    """Save and close; a closed figure frees its memory."""
+    figure.savefig(path, dpi=_DPI, bbox_inches="tight", facecolor="white")
+    plt.close(figure)
+
+
+def confusion(report: dict[str, Any], path: Path) -> None:
+    """Draw the paper's table: one bar a codec and bitrate, and the true recordings below."""
+    rows: list[tuple[str, dict[str, Any]]] = [
+        (f"{row['family'].upper()} {row['setting']}", row) for row in report["table"]
+    ]
+    rows += [(f"true: {name}", row) for name, row in report["true_by_treatment"].items()]
+    figure, axes = plt.subplots(figsize=(8.5, 0.27 * len(rows) + 1.2))
+    left = np.zeros(len(rows))
+    for kind, colour, label in (
+        ("reject", _LOSSY, "rejected"),
+        ("review", _REVIEW, "to review"),
+        ("accept", _TRUE, "accepted"),
+    ):
+        share = np.array([row[kind] / row["n"] for _, row in rows])
+        axes.barh(range(len(rows)), share, left=left, color=colour, label=label, height=0.78)
+        left += share
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8)
+    axes.axhline(len(report["table"]) - 0.5, color=_INK, linewidth=1.0)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of held-out items")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=3, frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    _finish(figure, path)
+
+
+def scores(report: dict[str, Any], thresholds: tuple[float, float], path: Path) -> None:
+    """Draw the scores of true and lossy items, and how far they can be taken at their word."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8))
+    bins = np.linspace(0.0, 1.0, 41)
+    for key, colour, label in (("true", _TRUE, "true recordings"), ("lossy", _LOSSY, "round trips")):
+        values = np.asarray(report["scores"][key])
+        left.hist(
+            values, bins=bins, weights=np.full(len(values), 1 / len(values)), color=colour, alpha=0.65, label=label
+        )
+    for value, name in zip(thresholds, ("accept below", "reject from"), strict=True):
+        left.axvline(value, color=_INK, linewidth=1.0, linestyle="--")
+        left.text(value, left.get_ylim()[1], f"{name} {value:.2f} ", rotation=90, ha="right", va="top", fontsize=8)
+    left.set_yscale("log")
+    left.set_xlabel("calibrated probability of a lossy past")
+    left.set_ylabel("share of items")
+    left.legend(frameon=False, loc="upper center")
+    rows = report["reliability"]
+    right.plot([0, 1], [0, 1], color="#aaaaaa", linewidth=1.0)
+    right.plot([r["said"] for r in rows], [r["observed"] for r in rows], "o-", color=_INK)
+    right.set_xlabel("probability said")
+    right.set_ylabel("share that was lossy")
+    right.set_title(f"calibration on held-out sources, ECE {report['ece']:.3f}", fontsize=10)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    _finish(figure, path)
+
+
+def training_curve(log: list[dict[str, float]], path: Path) -> None:
+    """Draw the loss and the validation AUC over the steps."""
+    figure, left = plt.subplots(figsize=(6.5, 3.4))
+    steps = [line["step"] for line in log]
+    left.plot(steps, [line["loss"] for line in log], color=_INK, label="training loss")
+    left.set_xlabel("step")
+    left.set_ylabel("training loss")
+    right = left.twinx()
+    right.plot(steps, [line["auc"] for line in log], color=_LOSSY, label="AUC")
+    right.plot(steps, [line["found_at_5_percent"] for line in log], color=_REVIEW, label="found at 5 % false alarms")
+    right.set_ylim(0, 1)
+    right.set_ylabel("validation sources")
+    handles = [*left.get_lines(), *right.get_lines()]
+    left.legend(handles, [line.get_label() for line in handles], frameon=False, fontsize=8, loc="center right")
+    for axes in (left, right):
+        axes.spines["top"].set_visible(False)
+    _finish(figure, path)

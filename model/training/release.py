@@ -1,0 +1,63 @@
+"""From trained weights to the released folder: calibrate, choose thresholds, write metadata."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from model.artefact import POLICY_FILE, load_artefact, save_artefact
+from model.policy import Policy
+from model.pooling import Calibration
+from model.training import calibrate
+from model.training.bench import BenchTrack
+from model.training.scoring import score
+
+NAME = "spectrogram-cnn"
+
+
+def git_revision() -> str:
+    """Return the commit the working tree stands on, or ``unknown`` outside a repository."""
+    try:
+        command = ["git", "rev-parse", "HEAD"]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - fixed command
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return result.stdout.strip()
+
+
+def write_policy(policy: Policy, folder: Path) -> None:
+    """Write a policy file that ``Policy.load`` reads."""
+    (folder / POLICY_FILE).write_text(json.dumps(asdict(policy), indent=2) + "\n", encoding="utf-8")
+
+
+def release(
+    network: keras.Model,
+    calibration_tracks: Sequence[BenchTrack],
+    out: Path,
+    *,
+    version: str,
+    extra: dict[str, Any],
+) -> tuple[Calibration, Policy]:
+    """Calibrate a network and write the artefact.
+
+    Args:
+        network: trained, at full segment length.
+        calibration_tracks: validation tracks used for nothing else.
+        out: the artefact's folder.
+        version: of artefact and policy.
+        extra: metadata: seeds, revision, manifest hash, command.
+    """
+    pairs = [(bench, item) for bench in calibration_tracks for item in bench.items]
+    scored = score(network, pairs, label="calibrate")
+    fitted = calibrate.fit_calibration(scored)
+    policy = calibrate.fit_policy(scored, fitted, version)
+    groups = sorted({group for bench in calibration_tracks for group in bench.track.groups})
+    facts = {"calibration_items": len(scored), "calibration_groups": groups}
+    save_artefact(out, network, name=NAME, version=version, calibration=fitted, extra={**extra, **facts})
+    write_policy(policy, out)
+    load_artefact(out)  # what cannot be loaded must not be released
+    return fitted, policy

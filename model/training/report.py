@@ -1,0 +1,127 @@
+"""The evaluation as Markdown: the paper's table first, then what does not flatter."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+PAPER = {"balanced": 0.986, "found": 0.981, "kept": 0.991}  # Hennequin et al. 2017
+
+
+def percent(value: float) -> str:
+    """Format a share."""
+    return "n/a" if value != value else f"{100 * value:.1f} %"  # noqa: PLR0124 - NaN differs from itself
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Format a Markdown table, numbers to the right."""
+    names = list(header)
+    lines = ["| " + " | ".join(names) + " |", "| --- |" + " ---: |" * (len(names) - 1)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _codec_table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Format one of the codec tables."""
+    cells = []
+    for row in rows:
+        cut = "" if row["cut_off"] == "default" else f", low-pass {row['cut_off']}"
+        cells.append(
+            (
+                f"{row['family'].upper()} {row['setting']} ({row['encoder']}{cut})",
+                row["n"],
+                row["reject"],
+                row["review"],
+                row["accept"],
+                percent(row["share"]),
+                f"{percent(row['low'])} to {percent(row['high'])}",
+                f"{row['auc']:.3f}",
+            )
+        )
+    return _table(("encoding", "n", "found", "review", "missed", "found", "95 % interval", "AUC"), cells)
+
+
+def _true_table(rows: Mapping[str, Mapping[str, Any]], first: str) -> str:
+    """Format a table of true recordings."""
+    cells = [
+        (
+            name,
+            row["n"],
+            row["accept"],
+            row["review"],
+            row["reject"],
+            percent(row["share"]),
+            f"{percent(row['low'])} to {percent(row['high'])}",
+        )
+        for name, row in rows.items()
+    ]
+    return _table((first, "n", "kept", "review", "rejected", "kept", "95 % interval"), cells)
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    """Format the figures beside the paper's."""
+    even = report["even_odds"]
+    rows = [
+        ("balanced accuracy at even odds", percent(even["balanced"]), percent(PAPER["balanced"])),
+        ("round trips found at even odds", percent(even["found"]), percent(PAPER["found"])),
+        ("originals kept at even odds", percent(even["kept"]), percent(PAPER["kept"])),
+        ("round trips rejected by the policy", percent(report["lossy"]["share"]), ""),
+        (
+            "true recordings (originals and treated) rejected by the policy",
+            percent(report["true_recordings"]["reject"] / report["true_recordings"]["n"]),
+            "",
+        ),
+        ("AUC, originals against round trips", f"{report['auc_originals']:.3f}", ""),
+        ("AUC, all true recordings against round trips", f"{report['auc_all_true']:.3f}", ""),
+        ("found at 1 % false alarms (all true recordings)", percent(report["found_at_1_percent_false"]), ""),
+        ("round trips above their own original", percent(report["above_own_original"]), ""),
+        ("expected calibration error", f"{report['ece']:.3f}", ""),
+        ("family named right, all round trips", percent(report["family_right"]), ""),
+        ("family named right, rejected round trips", percent(report["family_right_when_rejected"]), ""),
+    ]
+    return _table(("on held-out sources", "this detector", "paper (its own data)"), rows)
+
+
+def render(report: Mapping[str, Any], words: Mapping[str, str]) -> str:
+    """Return the report.
+
+    Args:
+        report: what ``evaluate`` measured, with ``run`` and ``policy`` beside it.
+        words: texts for ``verdict`` (what the figures mean) and ``next``; written by a person
+            who has read the figures, empty on a first run.
+    """
+    run, policy = report["run"], report["policy"]
+    true = report["true_recordings"]
+    sections = [
+        "# The first detector",
+        words.get("verdict", ""),
+        _summary(report),
+        "## Round trips by codec and bitrate",
+        "![Decisions by codec and bitrate](first-detector-confusion.png)",
+        _codec_table(report["table"]),
+        "The AUC of a row is that encoding against the untreated originals; it does not depend on thresholds.",
+        "### Low-pass removed or forced",
+        _codec_table(report["cut_off_table"]),
+        "### Encoders never trained on",
+        _codec_table(report["unseen_table"]),
+        "## True recordings",
+        _true_table({"all": true, **report["true_by_treatment"]}, "treatment"),
+        "### Originals by kind of track",
+        _true_table(report["true_by_kind"], "kind"),
+        "### By source group (a track of two groups has its own row)",
+        _true_table(report["true_by_group"], "source groups"),
+        "## Scores and calibration",
+        "![Scores and calibration](first-detector-scores.png)",
+        (
+            f"Policy {policy['version']}: reject from {policy['reject_at']}, accept below {policy['accept_below']}, "
+            f"no verdict under {policy['minimum_bandwidth_hz']:.0f} Hz of bandwidth."
+        ),
+        "## How it was made",
+        "![Training](first-detector-training.png)",
+        "```\n" + "\n".join(run["commands"]) + "\n```",
+        _table(("fact", "value"), [(key, value) for key, value in run["facts"].items()]),
+        f"Held-out source groups ({len(report['source_groups'])}): "
+        + ", ".join(f"`{group}`" for group in report["source_groups"])
+        + ".",
+        "## What next" if words.get("next") else "",
+        words.get("next", ""),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"

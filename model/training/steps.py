@@ -1,0 +1,115 @@
+"""The last three commands, from folders to folders."""
+
+import json
+import shlex
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from model.artefact import POLICY_FILE, load_artefact
+from model.constants import SEGMENT_SAMPLES
+from model.network import build_network
+from model.policy import Policy
+from model.training import evaluate, plots, release, report
+from model.training.bench import load_bench, manifest_sha256
+from model.training.halves import halves
+from model.training.scoring import score
+from model.training.train import BEST_FILE, LOG_FILE, Settings, train
+
+FACTS_FILE = "facts.json"
+REPORT_STEM = "first-detector"
+
+
+def _command() -> str:
+    """Return the command line that is running, to be kept with its results."""
+    return "python -m model " + shlex.join(sys.argv[1:])
+
+
+def run_training(work: Path, settings: Settings) -> dict[str, Any]:
+    """Train on the bench under ``work``; write weights, log and facts under ``work/train``."""
+    began = time.time()
+    training = load_bench(work / "bench", "train")
+    stopping, _ = halves(load_bench(work / "bench", "validation"))
+    train(training, stopping, work / "train", settings)
+    facts = {
+        "settings": asdict(settings),
+        "git_revision": release.git_revision(),
+        "training_manifest_sha256": manifest_sha256(training),
+        "training_tracks": len(training),
+        "training_items": sum(len(bench.items) for bench in training),
+        "training_groups": sorted({group for bench in training for group in bench.track.groups}),
+        "stopping_tracks": len(stopping),
+        "stopping_groups": sorted({group for bench in stopping for group in bench.track.groups}),
+        "train_minutes": round((time.time() - began) / 60.0, 1),
+        "train_command": _command(),
+    }
+    (work / "train" / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return facts
+
+
+def trained_network(work: Path) -> keras.Model:
+    """Rebuild the network at full segment length with the best weights."""
+    network = build_network(SEGMENT_SAMPLES)
+    network.load_weights(work / "train" / BEST_FILE)
+    return network
+
+
+def run_calibration(work: Path, out: Path, version: str) -> Policy:
+    """Calibrate the trained weights and write the artefact to ``out``."""
+    facts = json.loads((work / "train" / FACTS_FILE).read_text(encoding="utf-8"))
+    _, calibration_tracks = halves(load_bench(work / "bench", "validation"))
+    network = trained_network(work)
+    _, policy = release.release(network, calibration_tracks, out, version=version, extra=facts)
+    return policy
+
+
+def run_evaluation(
+    work: Path, model_dir: Path, reports: Path, words_file: Path | None, commands: list[str]
+) -> dict[str, Any]:
+    """Evaluate an artefact on the test split; write Markdown, JSON and pictures to ``reports``."""
+    artefact = load_artefact(model_dir)
+    policy = Policy.load(model_dir / POLICY_FILE)
+    benches = load_bench(work / "bench", "test")
+    pairs = [(bench, item) for bench in benches for item in bench.items]
+    scored = score(artefact.network, pairs, label="evaluate")
+    # Bench clips are short by design; their length is not what is measured here.
+    figures = evaluate.evaluate(evaluate.judge(scored, artefact.calibration, replace(policy, minimum_duration_s=0.0)))
+    log = [json.loads(line) for line in (work / "train" / LOG_FILE).read_text(encoding="utf-8").splitlines()]
+    meta = artefact.metadata
+    figures["policy"] = asdict(policy)
+    figures["training_log"] = log
+    figures["run"] = {
+        "commands": [*commands, meta.get("train_command", ""), _command()],
+        "facts": {
+            "artefact": f"{artefact.name} {artefact.version}",
+            "weights SHA-256": artefact.sha256,
+            "parameters": artefact.network.count_params(),
+            "git revision at training": meta.get("git_revision", "unknown"),
+            "seed": meta.get("settings", {}).get("seed"),
+            "training tracks / items / source groups": (
+                f"{meta.get('training_tracks')} / {meta.get('training_items')} / {len(meta.get('training_groups', []))}"
+            ),
+            "source groups for early stopping / calibration": (
+                f"{len(meta.get('stopping_groups', []))} / {len(meta.get('calibration_groups', []))}"
+            ),
+            "held-out tracks / items / source groups": (
+                f"{figures['tracks']} / {figures['items']} / {len(figures['source_groups'])}"
+            ),
+            "training time": f"{meta.get('train_minutes')} min on 2 shared CPU cores",
+            "training manifest SHA-256": meta.get("training_manifest_sha256"),
+            "test manifest SHA-256": manifest_sha256(benches),
+        },
+    }
+    words = json.loads(words_file.read_text(encoding="utf-8")) if words_file else {}
+    reports.mkdir(parents=True, exist_ok=True)
+    stem = reports / REPORT_STEM
+    stem.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    stem.with_suffix(".md").write_text(report.render(figures, words), encoding="utf-8")
+    plots.confusion(figures, reports / f"{REPORT_STEM}-confusion.png")
+    plots.scores(figures, (policy.accept_below, policy.reject_at), reports / f"{REPORT_STEM}-scores.png")
+    plots.training_curve(log, reports / f"{REPORT_STEM}-training.png")
+    return figures
