@@ -152,7 +152,7 @@ def publish(deliveries: Iterable[Delivery], settings: Settings) -> Iterator[Rece
     from worker.kafka.wire import Wire  # noqa: PLC0415
 
     topic = settings.deliveries_topic
-    wire = Wire.from_settings(settings)
+    wire = Wire(settings)
     producer = Producer({**producer_config(settings), "message.timeout.ms": int(_REPORT_DEADLINE_S * 1000)})
     receipts: list[Receipt] = []
 

@@ -33,7 +33,7 @@ class VerdictReader:
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.verdicts_topic
         self._servers = settings.kafka_bootstrap_servers
-        self._wire = Wire.from_settings(settings)
+        self._wire = Wire(settings)
         self._consumer = Consumer(reader_config(settings))
         self._ended: set[int] = set()
         self._silent_s = 0.0

@@ -1,0 +1,1 @@
+"""Verbs for developers; `make` calls them."""
