@@ -21,14 +21,13 @@ from model.training import codecs, mastering
 from model.training.chance import happens
 from model.training.progress import Progress
 from model.training.round_trip import RoundTripError, ffmpeg_binaries, round_trip
-from model.training.sources import SPLITS
+from model.training.sources import Split
 from model.training.tracks import MARGIN_SAMPLES, Track
 
 INDEX = "index.json"
 # A decode that lines up with its original would be a shortcut: each starts elsewhere.
 LARGEST_SHIFT_SAMPLES = 4_000
-ENCODINGS_A_TRACK = 9
-VARIANTS_A_TRACK = 2
+ENCODINGS_A_TRACK: dict[Split, int] = {"train": 9, "validation": 14}
 FROM_VARIANT_SHARE = 0.3  # of the training round trips start from a variant: lossy low-passed masters exist
 REQUANTISED_SHARE = 0.1  # of the training round trips get a gain and dither afterwards
 DELIVERED_48K_SHARE = 0.4  # of the Opus decodes stay at Opus' own rate
@@ -90,11 +89,11 @@ def _keep(pcm: NDArray[np.int16], track: Track, rate_hz: int, rng: np.random.Gen
     return np.ascontiguousarray(pcm[start : start + length])
 
 
-def _plan(rng: np.random.Generator, *, full: bool) -> Sequence[codecs.Encoding]:
-    """Choose encodings: random draws in training, the fixed tables for evaluation."""
-    if full:
+def _plan(split: Split, rng: np.random.Generator) -> Sequence[codecs.Encoding]:
+    """Choose encodings: random draws for training and validation, the fixed tables for the test."""
+    if split == "test":
         return [*codecs.table(), *codecs.forced_table(), *codecs.unseen_table()]
-    return codecs.training_draws(ENCODINGS_A_TRACK, rng)
+    return codecs.training_draws(ENCODINGS_A_TRACK[split], rng)
 
 
 class _TrackBench:
@@ -141,28 +140,28 @@ class _TrackBench:
             ),
         )
 
-    def build(self, *, full: bool) -> int:
+    def build(self) -> int:
         """Make whatever is missing; return how many encodings failed."""
         index = self.folder / INDEX
         if index.exists():
             return 0
         self.folder.mkdir(parents=True, exist_ok=True)
         master, rate_hz = soundfile.read(self.track.path, dtype="float32", always_2d=True)
-        rng, failed = self.rng, 0
+        rng, failed, training = self.rng, 0, self.track.split == "train"
         original = mastering.to_int16(master, rng, dither=happens(rng, 0.7))
         self._true(original, "original", "original")
         kinds = rng.permutation(mastering.VARIANTS)
-        wanted = list(kinds) if full else ["low-passed" if happens(rng, 0.5) else str(kinds[0]), str(kinds[1])]
+        wanted = ["low-passed" if happens(rng, 0.5) else str(kinds[0]), str(kinds[1])] if training else list(kinds)
         variants: dict[str, NDArray[np.int16]] = {}
         for kind in dict.fromkeys(wanted):
             variants[str(kind)] = mastering.variant(master, rate_hz, rng, str(kind))[0]
             self._true(variants[str(kind)], "variant", str(kind))
-        for encoding in _plan(rng, full=full):
+        for encoding in _plan(self.track.split, rng):
             base = original
-            if not full and happens(rng, FROM_VARIANT_SHARE):
+            if training and happens(rng, FROM_VARIANT_SHARE):
                 base = variants[str(rng.choice(list(variants)))]
             try:
-                self._encode(base, encoding, vary=not full)
+                self._encode(base, encoding, vary=training)
             except RoundTripError:
                 failed += 1
         values = {"track": asdict(self.track), "items": [asdict(item) for item in self.items]}
@@ -173,14 +172,15 @@ class _TrackBench:
 def build_bench(tracks: Sequence[Track], out: Path, *, seed: int, jobs: int) -> int:
     """Build the bench in parallel; return how many encodings failed.
 
-    The test split gets the evaluation's whole table, the others random draws.
+    The test split gets the evaluation's whole table, the others random draws; it comes last.
     """
     progress = Progress("bench", len(tracks))
     failures = 0
-    # Training may begin while the rest is still being encoded.
-    ordered = sorted(tracks, key=lambda track: SPLITS.index(track.split))
+    # Training may begin while the test split is still being encoded.
+    order: tuple[Split, ...] = ("validation", "train", "test")
+    ordered = sorted(tracks, key=lambda track: order.index(track.split))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_TrackBench(track, out, seed).build, full=track.split != "train") for track in ordered]
+        futures = [pool.submit(_TrackBench(track, out, seed).build) for track in ordered]
         for future in concurrent.futures.as_completed(futures):
             failures += future.result()
             progress.step(f"({failures} encodings failed)" if failures else "")
