@@ -1,0 +1,321 @@
+"""The poll loop: takes delivery events from Kafka and hands them to the lanes.  Does nothing else and never waits."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
+from worker.constants import MAX_EVENT_BYTES, POLL_TIMEOUT_S, REPLAY_HEADER
+from worker.exceptions import BadEventError, FatalError, TransientError
+from worker.kafka.avro_records import MAX_ID_CHARACTERS, time_of
+from worker.kafka.budget import Budget
+from worker.kafka.ledger import Ledger, Partition, Ticket
+from worker.kafka.publisher import Outcome
+from worker.kafka.wire import Wire
+from worker.metrics import (
+    ASSIGNED_PARTITIONS,
+    EVENTS_POLLED,
+    IN_FLIGHT_BYTES,
+    IN_FLIGHT_DELIVERIES,
+    LAST_POLL_TIMESTAMP,
+    PAUSED,
+)
+from worker.records import Coordinates, DeadLetterReason, Delivery
+from worker.settings import Settings
+from worker.verdict import make_dead_letter
+
+log = structlog.get_logger(__name__)
+
+_FLOAT32_BYTES: Final = 4
+_REGISTRY_BACKOFF_S: Final = (0.5, 15.0)  # first and longest pause between look-ups while the registry is away
+_QUIESCE_S: Final = 10.0  # the longest a rebalance waits for the transaction in flight
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+def delivery_bytes(settings: Settings) -> int:
+    """Bytes the decoded windows of one delivery take at most."""
+    return settings.windows_per_track * SEGMENT_SAMPLES * SEGMENT_CHANNELS * _FLOAT32_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A polled message, out of librdkafka's hands."""
+
+    source: Coordinates
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    replay_id: str | None
+    size: int
+
+
+class Intake:
+    """Polls on the calling thread until told to stop, then until what is in flight is done.
+
+    Args:
+        consumer: a group member that is not subscribed yet; used by no other thread, but for its membership.
+        settings: topic and sizes.
+        ledger: where polled events are entered.
+        budget: the ledger's; the intake pauses while it is spent.
+        wire: decodes the events.
+        dispatch: takes a delivery to the lanes; must not block.
+        quiesce: waits for the transaction in flight, before partitions are given up.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        settings: Settings,
+        *,
+        ledger: Ledger[Outcome],
+        budget: Budget,
+        wire: Wire,
+        dispatch: Callable[[Ticket, Delivery], None],
+        quiesce: Callable[[float], bool],
+    ) -> None:
+        self._consumer = consumer
+        self._topic = settings.deliveries_topic
+        self._delivery_bytes = delivery_bytes(settings)
+        self._ledger = ledger
+        self._budget = budget
+        self._wire = wire
+        self._dispatch = dispatch
+        self._quiesce = quiesce
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+        self._is_paused = False
+        self._has_new_partitions = False
+        self._undecided: dict[Partition, deque[tuple[Ticket, _Event]]] = {}  # the registry is to be asked again
+        self._next_look_up = 0.0
+        self._look_up_pause_s = _REGISTRY_BACKOFF_S[0]
+        self._complaints: dict[int, float] = {}
+
+    def stop(self) -> None:
+        """End the intake; from any thread, or a signal handler."""
+        self._stopping.set()
+
+    def fail(self, error: BaseException) -> None:
+        """End the intake with an error that `run` raises; from any thread."""
+        self._failure = self._failure or error
+        self._stopping.set()
+
+    def run(self, drain_deadline_s: float) -> bool:
+        """Take events until `stop`; then poll on without taking any until all in flight are committed.
+
+        Polling on keeps the partitions, and lets the group rebalance, while lanes and publisher finish.
+
+        Args:
+            drain_deadline_s: time for what is in flight, after `stop`.
+
+        Returns:
+            Whether all that was in flight got committed.
+
+        Raises:
+            FatalError: the consumer can't go on.
+            BaseException: whatever `fail` was told.
+        """
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        while not self._stopping.is_set():
+            self._step()
+        if self._failure is not None:
+            raise self._failure
+        log.info("draining", in_flight=self._ledger.unsettled)
+        deadline = time.monotonic() + drain_deadline_s
+        # What waits for the registry is last in its partition: nothing is held up by leaving it to the next owner.
+        while self._ledger.unsettled > self._waiting() and time.monotonic() < deadline:
+            self._step()
+            if self._failure is not None:
+                raise self._failure
+        return self._ledger.unsettled <= self._waiting()
+
+    def close(self) -> None:
+        """Leave the group.  What is in flight stays uncommitted."""
+        self._consumer.close()
+
+    def _step(self) -> None:
+        self._pause_or_resume()
+        message = self._consumer.poll(POLL_TIMEOUT_S)
+        LAST_POLL_TIMESTAMP.set_to_current_time()
+        IN_FLIGHT_DELIVERIES.set(self._budget.count)
+        IN_FLIGHT_BYTES.set(self._budget.bytes)
+        if message is not None:
+            error = message.error()
+            if error is None:
+                self._take(_event(message))
+            else:
+                self._complain(error)
+        self._look_up_again()
+
+    def _pause_or_resume(self) -> None:
+        """Pause all partitions while the budget is spent or the intake is stopping; those that came later too."""
+        wants_pause = self._stopping.is_set() or self._budget.should_pause()
+        if not self._is_paused and wants_pause:
+            self._is_paused = True
+            self._consumer.pause(self._consumer.assignment())
+        elif self._is_paused and self._has_new_partitions:
+            self._consumer.pause(self._consumer.assignment())
+        elif self._is_paused and not self._stopping.is_set() and self._budget.should_resume():
+            self._is_paused = False
+            self._resume_all()
+        elif not self._is_paused and self._has_new_partitions:
+            self._resume_all()  # one that was paused here before it went and came back
+        self._has_new_partitions = False
+        PAUSED.set(self._is_paused)
+
+    def _resume_all(self) -> None:
+        undecided = self._undecided.keys()
+        self._consumer.resume([each for each in self._consumer.assignment() if _key(each) not in undecided])
+
+    def _take(self, event: _Event) -> None:
+        waiting = self._undecided.get((event.source.topic, event.source.partition))
+        if waiting is not None:  # already fetched when the partition was paused
+            if (ticket := self._enter(event, self._delivery_bytes)) is not None:
+                waiting.append((ticket, event))
+            return
+        try:
+            delivery = self._decode(event)
+        except TransientError as error:
+            ticket = self._enter(event, self._delivery_bytes)
+            if ticket is not None:
+                # Later events of this partition wait behind this one; the other partitions go on.
+                self._undecided[ticket.partition] = deque([(ticket, event)])
+                self._consumer.pause([TopicPartition(*ticket.partition)])
+                self._postpone_look_ups(error)
+        except BadEventError as error:
+            ticket = self._enter(event, 0)
+            if ticket is not None:
+                self._refuse(ticket, event, error)
+        else:
+            ticket = self._enter(event, self._delivery_bytes)
+            if ticket is not None:
+                self._dispatch(ticket, delivery)
+
+    def _enter(self, event: _Event, decoded_bytes: int) -> Ticket | None:
+        ticket = self._ledger.polled(event.source, event.size + decoded_bytes, event.replay_id)
+        if ticket is not None:
+            EVENTS_POLLED.inc()
+        return ticket
+
+    def _decode(self, event: _Event) -> Delivery:
+        if event.size > MAX_EVENT_BYTES:
+            raise BadEventError(
+                DeadLetterReason.EVENT_TOO_LARGE,
+                f"The event has {event.size} bytes; {MAX_EVENT_BYTES} are allowed.",
+            )
+        try:
+            return self._wire.decode_delivery(event.value)
+        except (BadEventError, TransientError):
+            raise
+        except Exception as error:
+            # A fault of ours.  Without this, the event would end each worker that gets its partition.
+            log.exception("event_not_decodable", **_where(event.source))
+            raise BadEventError(
+                DeadLetterReason.INTERNAL_ERROR, f"The event could not be read ({type(error).__name__})."
+            ) from error
+
+    def _refuse(self, ticket: Ticket, event: _Event, error: BadEventError) -> None:
+        letter = make_dead_letter(error, event.source, event.key, event.value, event.headers, datetime.now(UTC))
+        self._ledger.complete(ticket, letter)
+
+    def _look_up_again(self) -> None:
+        """Try one event that waits for the registry; a failure postpones them all."""
+        if not self._undecided or time.monotonic() < self._next_look_up:
+            return
+        partition, waiting = next(iter(self._undecided.items()))
+        ticket, event = waiting[0]
+        try:
+            delivery = self._decode(event)
+        except TransientError as error:
+            self._postpone_look_ups(error)
+            return
+        except BadEventError as error:
+            self._refuse(ticket, event, error)
+        else:
+            self._dispatch(ticket, delivery)
+        self._look_up_pause_s = _REGISTRY_BACKOFF_S[0]
+        waiting.popleft()
+        if waiting:
+            return
+        del self._undecided[partition]
+        if not self._is_paused:
+            self._consumer.resume([TopicPartition(*partition)])
+
+    def _postpone_look_ups(self, error: TransientError) -> None:
+        log.warning("registry_away", error=str(error), retry_in_s=self._look_up_pause_s, waiting=len(self._undecided))
+        self._next_look_up = time.monotonic() + self._look_up_pause_s
+        self._look_up_pause_s = min(_REGISTRY_BACKOFF_S[1], 2 * self._look_up_pause_s)
+
+    def _waiting(self) -> int:
+        return sum(map(len, self._undecided.values()))
+
+    def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._ledger.assign(map(_key, partitions))
+        self._has_new_partitions = True
+        self._note_assignment("partitions_assigned", partitions)
+
+    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if not self._quiesce(_QUIESCE_S):
+            log.warning("transaction_outlasts_revocation")
+        self._give_up(partitions)
+        self._note_assignment("partitions_revoked", partitions)
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._give_up(partitions)
+        self._note_assignment("partitions_lost", partitions)
+
+    def _give_up(self, partitions: list[TopicPartition]) -> None:
+        keys = {_key(each) for each in partitions}
+        self._ledger.revoke(keys)
+        for key in keys:
+            for ticket, _ in self._undecided.pop(key, ()):
+                self._ledger.drop(ticket)
+
+    def _note_assignment(self, what: str, partitions: list[TopicPartition]) -> None:
+        held = self._ledger.partitions
+        ASSIGNED_PARTITIONS.set(len(held))
+        log.info(what, partitions=sorted(each.partition for each in partitions), held=len(held))
+
+    def _complain(self, error: KafkaError) -> None:
+        """Log an error of the consumer, each kind once in a while; raise the fatal ones."""
+        if error.fatal():
+            raise FatalError(f"Kafka's consumer can't go on: {error.str()}")
+        now = time.monotonic()
+        if now - self._complaints.get(error.code(), -60.0) >= 60.0:  # noqa: PLR2004 -- a line a minute
+            self._complaints[error.code()] = now
+            log.warning("consumer_error", error=error.str(), code=error.name())
+
+
+def _event(message: Message) -> _Event:
+    source = Coordinates(message.topic(), message.partition(), message.offset(), time_of(message.timestamp()[1]))
+    try:
+        headers: Headers = tuple(message.headers() or ())
+    except (UnicodeDecodeError, KafkaException):
+        headers = ()  # a name that is no UTF-8 can't be told to Avro either
+    key, value = message.key(), message.value()
+    size = len(key or b"") + len(value or b"") + sum(len(name) + len(content or b"") for name, content in headers)
+    return _Event(source, key, value, headers, _replay_id(headers), size)
+
+
+def _replay_id(headers: Headers) -> str | None:
+    for name, content in reversed(headers):  # the last one counts, as in Kafka's own clients
+        if name == REPLAY_HEADER and content:
+            return content.decode("utf-8", "replace")[:MAX_ID_CHARACTERS]
+    return None
+
+
+def _key(partition: TopicPartition) -> Partition:
+    return partition.topic, partition.partition
+
+
+def _where(source: Coordinates) -> dict[str, object]:
+    return {"topic": source.topic, "partition": source.partition, "offset": source.offset}
