@@ -1,0 +1,124 @@
+"""The released detector on disk."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.artefact import (
+    METADATA_FILE,
+    NETWORK_FILE,
+    Artefact,
+    default_model_dir,
+    file_sha256,
+    load_artefact,
+    save_artefact,
+)
+from model.bandwidth import segment_levels_dbfs
+from model.constants import FAMILIES, SEGMENT_SAMPLES
+from model.errors import ArtefactError
+from model.network import build_network
+from model.pooling import Calibration, pool
+
+GOLDEN = Path(__file__).parent / "golden_outputs.npz"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small artefact, freshly saved."""
+    keras.utils.set_random_seed(1)
+    network = build_network(filters=(2, 2, 2, 2))
+    save_artefact(tmp_path, network, name="tiny", version="1", calibration=Calibration(bias=-0.5), extra={"seed": 1})
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def released() -> Artefact:
+    """The detector that ships."""
+    return load_artefact(default_model_dir())
+
+
+def test_what_is_saved_comes_back(folder: Path) -> None:
+    """Guards the metadata and the checksum on the way to disk and back."""
+    artefact = load_artefact(folder)
+    assert (artefact.name, artefact.version, artefact.families) == ("tiny", "1", FAMILIES)
+    assert artefact.calibration == Calibration(bias=-0.5)
+    assert artefact.sha256 == file_sha256(folder / NETWORK_FILE)
+    assert artefact.metadata["seed"] == 1
+
+
+def test_changed_weights_are_refused(folder: Path) -> None:
+    """Guards against damaged or swapped weights: one flipped byte and nothing is served."""
+    weights = folder / NETWORK_FILE
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ArtefactError, match="SHA-256"):
+        load_artefact(folder)
+
+
+@pytest.mark.parametrize("file", [NETWORK_FILE, METADATA_FILE])
+def test_a_missing_file_is_named(folder: Path, file: str) -> None:
+    """Guards the message for a half-copied folder."""
+    (folder / file).unlink()
+    with pytest.raises(ArtefactError, match=file):
+        load_artefact(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"families": ["mp3"]}, "families"),
+        ({"segment_samples": 1}, "segment_samples"),
+        ({"calibration": {"slope": 1.0}}, "calibration"),
+    ],
+)
+def test_a_detector_of_another_kind_is_refused(folder: Path, change: dict[str, object], words: str) -> None:
+    """Guards against numbers being read in the wrong order."""
+    path = folder / METADATA_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ArtefactError, match=words):
+        load_artefact(folder)
+
+
+def test_weights_that_are_no_network_are_refused(folder: Path) -> None:
+    """Guards against a matching checksum over rubbish."""
+    (folder / NETWORK_FILE).write_bytes(b"rubbish")
+    path = folder / METADATA_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "sha256": file_sha256(folder / NETWORK_FILE)}))
+    with pytest.raises(ArtefactError, match="cannot load"):
+        load_artefact(folder)
+
+
+def test_the_released_detector_is_small_and_complete(released: Artefact) -> None:
+    """Guards the wheel's size and the facts a verdict has to be traced by."""
+    assert (default_model_dir() / NETWORK_FILE).stat().st_size < 4_000_000
+    assert released.network.input_shape == (None, SEGMENT_SAMPLES, 2)
+    for key in ("train_command", "git_revision", "training_manifest_sha256", "settings", "calibration_groups"):
+        assert released.metadata.get(key), key
+
+
+def test_the_released_detector_gives_its_golden_outputs(released: Artefact, music: NDArray[np.float32]) -> None:
+    """Guards every number on the way from samples to logits, across versions and machines."""
+    outputs = released.network.predict_on_batch(music)
+    with np.load(GOLDEN) as golden:
+        assert str(golden["sha256"]) == released.sha256, "new weights need a new golden file: scripts in its test"
+        for key in ("lossy_logit", "family_logits", "bitrate_logits"):
+            np.testing.assert_allclose(np.asarray(outputs[key]), golden[key], atol=5e-3, err_msg=key)
+
+
+def test_the_released_detector_scores_silence_without_a_verdict(released: Artefact) -> None:
+    """Guards the whole serving path on digital silence."""
+    silence = np.zeros((2, SEGMENT_SAMPLES, 2), dtype=np.float32)
+    outputs = released.network.predict_on_batch(silence)
+    score = pool(
+        outputs["lossy_logit"],
+        outputs["family_logits"],
+        outputs["bitrate_logits"],
+        released.calibration,
+        segment_levels_dbfs(silence),
+    )
+    assert np.isnan(score.probability)

@@ -1,0 +1,213 @@
+"""The training half: its parts, and one tiny run from folder to report."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from model.__main__ import app
+from model.artefact import load_artefact
+from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES, bitrate_class_index
+from model.policy import Policy
+from model.training import codecs, mastering, round_trip, sources
+from model.training.bench import Item
+from model.training.dataset import GROUP_ROWS, LOSSY_A_GROUP, TRUE_A_GROUP, targets
+from model.training.losses import lossy_loss, masked_cross_entropy
+from model.training.scoring import auc
+from model.training.statistics import reliability, wilson
+
+try:
+    round_trip.ffmpeg_binaries()
+    FFMPEG = True
+except round_trip.RoundTripError:
+    FFMPEG = False
+needs_ffmpeg = pytest.mark.skipif(not FFMPEG, reason="neither ffmpeg on PATH nor imageio-ffmpeg is installed")
+
+
+def _noise(seconds: float, seed: int, rate_hz: int = 44_100) -> NDArray[np.float32]:
+    """Coloured stereo noise with a beat."""
+    rng = np.random.default_rng(seed)
+    length = int(seconds * rate_hz)
+    beat = 0.3 + 0.7 * (np.arange(length) % (rate_hz // 3) < rate_hz // 12)
+    return (rng.standard_normal((length, 2)) * 0.1 * beat[:, None]).astype(np.float32)
+
+
+def test_groups_are_dealt_whole_and_for_ever() -> None:
+    """Guards against leaks: rules win, and a new group never moves an old one."""
+    rules = (("piano*", "test"),)
+    few = sources.deal(["a", "b", "piano-1"], rules)  # type: ignore[arg-type]
+    many = sources.deal(["a", "b", "piano-1", *(f"new-{i}" for i in range(200))], rules)  # type: ignore[arg-type]
+    assert few["piano-1"] == "test"
+    assert all(many[group] == split for group, split in few.items())
+    shares = [list(many.values()).count(split) / len(many) for split in sources.SPLITS]
+    assert [0.70, 0.15, 0.15] == pytest.approx(shares, abs=0.1)
+
+
+def test_unknown_splits_are_refused(tmp_path: Path) -> None:
+    """Guards against a typo that would quietly move a source into training."""
+    path = tmp_path / "splits.json"
+    path.write_text(json.dumps({"tset": ["piano*"]}))
+    with pytest.raises(ValueError, match="tset"):
+        sources.read_rules(path)
+
+
+def test_screening_names_what_it_refuses(tmp_path: Path) -> None:
+    """Guards the training data: low rates, 8 bits, silence and strangers stay out."""
+    good = tmp_path / "band"
+    good.mkdir()
+    soundfile.write(good / "good.wav", _noise(1.0, 1), 44_100, subtype="PCM_16")
+    soundfile.write(good / "low.wav", _noise(1.0, 2, 22_050), 22_050, subtype="PCM_16")
+    soundfile.write(good / "eight.wav", _noise(1.0, 3), 44_100, subtype="PCM_U8")
+    soundfile.write(good / "silent.wav", np.zeros((44_100, 2)), 44_100, subtype="PCM_16")
+    (good / "broken.flac").write_bytes(b"fLaC rubbish")
+    soundfile.write(tmp_path / "stray.wav", _noise(1.0, 4), 44_100, subtype="PCM_16")
+    found = sources.collect([tmp_path])
+    assert [source.path.name for source in found.sources] == ["good.wav"]
+    assert sum(found.refused.values()) == 5
+
+
+def test_a_cliff_is_seen_and_kept_on_request(tmp_path: Path) -> None:
+    """Guards the screen for already-lossy sources: a steep 16 kHz edge is left out, unless vetted."""
+    (tmp_path / "band").mkdir()
+    cut = mastering.low_pass(_noise(2.0, 5), 44_100, 16_000.0, np.random.default_rng(2))
+    soundfile.write(tmp_path / "band" / "cut.wav", cut, 44_100, subtype="PCM_24")
+    assert not sources.collect([tmp_path]).sources
+    assert len(sources.collect([tmp_path], keep_cliffs=True).sources) == 1
+
+
+@pytest.mark.parametrize("kind", mastering.VARIANTS)
+def test_variants_keep_the_length(kind: str) -> None:
+    """Guards the hard negatives: every treatment returns 16-bit audio of the same length, not silence."""
+    audio = _noise(1.0, 6)
+    pcm, name = mastering.variant(audio, 44_100, np.random.default_rng(1), kind)
+    assert (pcm.shape, pcm.dtype, name) == (audio.shape, np.int16, kind)
+    assert np.abs(pcm).max() > 1_000
+
+
+def test_training_draws_cover_the_families() -> None:
+    """Guards balance: nine draws hold every family, and no encoding twice."""
+    drawn = codecs.training_draws(9, np.random.default_rng(3))
+    assert len({encoding.name for encoding in drawn}) == 9
+    assert {encoding.family for encoding in drawn} == set(FAMILIES)
+
+
+def test_the_table_covers_the_families_and_the_strangers_are_strange() -> None:
+    """Guards the report: all families in the table, and no held-out encoder in training."""
+    assert {encoding.family for encoding in codecs.table()} == set(FAMILIES)
+    trained = {encoding.encoder for encoding in codecs.training_draws(60, np.random.default_rng(4))}
+    assert trained.isdisjoint(encoding.encoder for encoding in codecs.unseen_table())
+
+
+@pytest.mark.parametrize(
+    ("kbps", "expected"), [(64, "LE_96"), (96, "LE_96"), (97, "LE_160"), (224, "LE_224"), (288, "LE_288"), (320, "GT_288")]
+)
+def test_bitrate_classes(kbps: float, expected: str) -> None:
+    """Guards the edges, which are inclusive."""
+    assert expected == BITRATE_CLASSES[bitrate_class_index(kbps)]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_round_trip_changes_the_samples_but_not_the_music(family: str) -> None:
+    """Guards the labels: every family's decode differs from its original and still sounds like it."""
+    pcm = mastering.to_int16(_noise(1.5, 7), np.random.default_rng(0), dither=False)
+    encoding = next(e for e in codecs.table() if e.family == family and e.kbps >= 190)
+    decoded = round_trip.round_trip(pcm, 44_100, encoding)
+    assert len(decoded) == pytest.approx(len(pcm), abs=4_000)
+    # Delays differ between codecs: the best alignment counts.
+    x, y = pcm[8_000:40_000, 0].astype(float), decoded[:60_000, 0].astype(float)
+    y = np.pad(y, (0, 60_000 - len(y)))
+    correlation = np.fft.irfft(np.fft.rfft(y, 131_072) * np.conj(np.fft.rfft(x, 131_072)))
+    assert correlation.max() / (np.linalg.norm(x) ** 2) > 0.4  # noise is the hardest music
+    assert not np.array_equal(pcm[: len(decoded)], decoded[: len(pcm)])
+
+
+@needs_ffmpeg
+def test_a_failing_encoder_speaks_for_itself() -> None:
+    """Guards the message: ffmpeg's own words, not an empty array."""
+    with pytest.raises(round_trip.RoundTripError, match="nonesuch"):
+        round_trip.round_trip(np.zeros((4_410, 2), np.int16), 44_100, codecs.Encoding("mp3", "nonesuch", "128", 128.0))
+
+
+def test_targets_of_true_recordings_are_empty() -> None:
+    """Guards the masked losses: a true recording has neither family nor bitrate."""
+    items = [Item("o", "original", "original", 0.0, "", 44_100), Item("l", "mp3", "x", 128.0, "libmp3lame", 44_100)]
+    batch = targets(items)
+    assert batch["lossy_logit"].tolist() == [0.0, 1.0]
+    assert batch["family_logits"].sum(axis=1).tolist() == [0.0, 1.0]
+    assert batch["bitrate_logits"][1].argmax() == BITRATE_CLASSES.index("LE_160")
+
+
+def test_the_loss_prefers_decodes_above_originals() -> None:
+    """Guards the sign of the ranking and the order of rows within a group."""
+    truth = np.array(([0.0] * TRUE_A_GROUP + [1.0] * LOSSY_A_GROUP) * 2, dtype=np.float32)
+    right, wrong = 3.0 * (2 * truth - 1), -3.0 * (2 * truth - 1)
+    assert len(truth) == 2 * GROUP_ROWS
+    assert float(lossy_loss(truth, right)) < float(lossy_loss(truth, 0 * truth)) < float(lossy_loss(truth, wrong))
+
+
+def test_rows_without_a_class_add_no_loss() -> None:
+    """Guards the mask: the loss is the mean over labelled rows alone."""
+    logits = np.array([[5.0, 0.0], [0.0, 0.0]], dtype=np.float32)
+    labelled = np.array([[0.0, 0.0], [1.0, 0.0]], dtype=np.float32)
+    assert float(masked_cross_entropy(labelled, logits)) == pytest.approx(math.log(2.0), abs=1e-5)
+    assert float(masked_cross_entropy(0 * labelled, logits)) == 0.0
+
+
+def test_auc_by_hand() -> None:
+    """Guards the statistic against ties and direction."""
+    assert auc([0.0, 1.0], [2.0, 3.0]) == 1.0
+    assert auc([2.0, 3.0], [0.0, 1.0]) == 0.0
+    assert auc([1.0, 1.0], [1.0]) == 0.5
+    assert math.isnan(auc([], [1.0]))
+
+
+def test_wilson_by_hand() -> None:
+    """Guards the interval against published values."""
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(8, 10) == pytest.approx((0.490, 0.943), abs=1e-3)
+    assert wilson(0, 100)[1] == pytest.approx(0.037, abs=1e-3)
+
+
+def test_reliability_by_hand() -> None:
+    """Guards the calibration error: honest scores give none, boasting gives its size."""
+    assert reliability([0.0, 0.0, 1.0, 1.0], [False, False, True, True])[0] == 0.0
+    assert reliability([0.99, 0.99], [False, True])[0] == pytest.approx(0.49)
+
+
+@needs_ffmpeg
+def test_from_a_folder_to_a_report(tmp_path: Path) -> None:
+    """Guards the whole road: corpus, bench, train, calibrate, evaluate on a handful of noise tracks."""
+    for group in range(4):
+        folder = tmp_path / "audio" / f"group-{group}"
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "take.flac", _noise(14.0, 20 + group), 44_100, subtype="PCM_16")
+    splits = {"train": ["group-0"], "validation": ["group-1", "group-2"], "test": ["group-3"]}
+    (tmp_path / "splits.json").write_text(json.dumps(splits))
+    work, out, reports = tmp_path / "work", tmp_path / "out", tmp_path / "reports"
+
+    def run(*arguments: str) -> None:
+        result = CliRunner().invoke(app, [*arguments, "--work", str(work)], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+
+    counts = ("--train-tracks", "1", "--validation-tracks", "4", "--test-tracks", "1")
+    run("corpus", "--audio", str(tmp_path / "audio"), "--splits", str(tmp_path / "splits.json"), *counts)
+    run("bench")
+    run("train", "--steps", "2", "--groups", "1", "--check-every", "1")
+    run("calibrate", "--version", "9", "--out", str(out))
+    run("evaluate", "--model-dir", str(out), "--reports", str(reports))
+
+    artefact, policy = load_artefact(out), Policy.load(out / "policy.json")
+    assert (artefact.version, policy.version) == ("9", "9")
+    report = json.loads((reports / "first-detector.json").read_text())
+    assert report["source_groups"] == ["group-3"]
+    assert {row["family"] for row in report["table"]} == set(FAMILIES)
+    assert "MP3 320" in (reports / "first-detector.md").read_text()
+    for name in ("confusion", "scores", "training"):
+        assert (reports / f"first-detector-{name}.png").stat().st_size > 5_000
+    assert artefact.network.predict_on_batch(np.zeros((1, SEGMENT_SAMPLES, 2), np.float32))["lossy_logit"].shape == (1,)
