@@ -16,6 +16,7 @@ _RATE_EXTRA_BYTES = {12: 1, 13: 2, 14: 2}
 _FORBIDDEN_RATE_CODE = 15
 _LONGEST_HEADER = 16
 _BYTE = 0xFF
+_CONTINUATION = 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _coded_number(header: bytes, offset: int) -> tuple[int, int]:
         raise ValueError("not a coded number")
     number = first & (0x7F >> ones)
     for byte in header[offset + 1 : offset + ones]:
-        if byte >> 6 != 0b10:
+        if byte & 0xC0 != _CONTINUATION:
             raise ValueError("not a coded number")
         number = number << 6 | byte & 0x3F
     if offset + ones > len(header):

@@ -1,0 +1,188 @@
+"""From an open object to the windows the network wants.  Runs in a decoder child.
+
+tensorflow-io reads the windows as slices; it is bit-exact for what `ContainerInfo.tensorflow_io_reads` names.
+libsndfile is the second decoder: for the formats tensorflow-io refuses or misreads, and where it raises.
+tensorflow-io never sees a FLAC whose announced length isn't the real one: it would wait for ever.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import soundfile
+import tensorflow as tf
+import tensorflow_io as tfio
+from numpy.typing import NDArray
+
+from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
+from model.framing import Window, analysis_rate_hz, plan_windows, to_segment
+from worker.audio.container import ContainerInfo, check_duration, id3_bytes, parse_header
+from worker.audio.flac_frames import frame_ends
+from worker.audio.limits import Limits
+from worker.audio.object_store import StoredObject
+from worker.constants import HEADER_PROBE_BYTES
+from worker.exceptions import UnusableAudioError
+from worker.records import AudioFacts, DecodedAudio, Decoder, Reason
+
+_TAGS_BYTES = HEADER_PROBE_BYTES  # what may follow the last frame: ID3v1, APE tags, padding
+_MAX_FRAME_OVERHEAD = 64  # bytes of headers around a frame's samples, generously
+_INT16_SCALE, _INT32_SCALE, _UINT8_SCALE = 2.0**-15, 2.0**-31, 2.0**-7
+
+ReadWindow = Callable[[Window], NDArray[np.float32]]
+
+
+def decode_object(stored: StoredObject, limits: Limits) -> DecodedAudio:
+    """Decode the windows of an object.
+
+    Raises:
+        UnusableAudioError: it isn't usable audio.
+    """
+    info = _header(stored)
+    check_duration(info, limits.max_duration_s)
+    total = _total_samples(stored, info, limits) if info.container == "flac" else info.total_samples or 0
+    windows = plan_windows(total, info.rate_hz, limits.windows_per_track)
+    decoder, segments = _segments(stored, info, windows)
+    facts = AudioFacts(
+        container=info.container,
+        sample_rate_hz=info.rate_hz,
+        channels=info.channels,
+        bit_depth=info.bit_depth,
+        total_samples=total,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        version_tag=stored.version_tag,
+        decoder=decoder,
+    )
+    starts_s = tuple(window.start / info.rate_hz for window in windows)
+    return DecodedAudio(facts, segments, starts_s, analysis_rate_hz(info.rate_hz))
+
+
+def _header(stored: StoredObject) -> ContainerInfo:
+    head = stored.read_at(0, HEADER_PROBE_BYTES)
+    prefix = id3_bytes(head)
+    if prefix:
+        head = stored.read_at(prefix, HEADER_PROBE_BYTES)
+    return parse_header(head, stored.size_bytes, prefix)
+
+
+def _total_samples(stored: StoredObject, info: ContainerInfo, limits: Limits) -> int:
+    """Find out how many samples a FLAC really holds: its last frame says so.
+
+    Raises:
+        UnusableAudioError: CORRUPT where that isn't what STREAMINFO announces; TOO_LONG.
+    """
+    longest_frame = info.max_block_samples * info.channels * (info.bit_depth + 8) // 8 + _MAX_FRAME_OVERHEAD
+    tail_bytes = min(stored.size_bytes - info.prefix_bytes, longest_frame + _TAGS_BYTES)
+    tail = stored.read_at(stored.size_bytes - tail_bytes, tail_bytes)
+    ends = list(
+        frame_ends(tail, channels=info.channels, bit_depth=info.bit_depth, block_samples=info.min_block_samples)
+    )
+    announced = info.total_samples
+    if not ends:
+        raise _corrupt("The FLAC has no audio frame near its end: it is cut off or damaged there; deliver it again.")
+    last = ends[0]
+    if announced is not None and all(end.sample != announced for end in ends):
+        difference = announced - last.sample
+        what = f"{difference:,} are missing" if difference > 0 else f"{-difference:,} more are there"
+        raise _corrupt(
+            f"The FLAC announces {announced:,} samples, {what}; it was cut off or altered, deliver it again."
+        )
+    total = announced or last.sample
+    check_duration(ContainerInfo("flac", info.rate_hz, info.channels, info.bit_depth, total), limits.max_duration_s)
+    _check_last_frame(stored, info, min(last.block_samples, total), total)
+    return total
+
+
+def _check_last_frame(stored: StoredObject, info: ContainerInfo, block_samples: int, total: int) -> None:
+    """Decode the last frame: its header may be there and the rest cut off."""
+    read = _libsndfile_reader(stored, info)
+    try:
+        read(Window(total - block_samples, block_samples))
+    except UnusableAudioError as error:
+        if error.reason is not Reason.CORRUPT:
+            raise
+        raise _corrupt(
+            f"The FLAC's last frame (from sample {total - block_samples:,}) is incomplete; deliver it again."
+        ) from None
+
+
+def _segments(
+    stored: StoredObject, info: ContainerInfo, windows: tuple[Window, ...]
+) -> tuple[Decoder | None, NDArray[np.float32]]:
+    if not windows:
+        return None, np.zeros((0, SEGMENT_SAMPLES, SEGMENT_CHANNELS), np.float32)
+    if info.tensorflow_io_reads:
+        try:
+            return Decoder.TENSORFLOW_IO, _read_all(_tensorflow_io_reader(stored), info, windows)
+        except tf.errors.OpError:
+            pass  # libsndfile has the last word: it says where the damage is, or reads what tensorflow-io can't
+    return Decoder.LIBSNDFILE, _read_all(_libsndfile_reader(stored, info), info, windows)
+
+
+def _read_all(read: ReadWindow, info: ContainerInfo, windows: tuple[Window, ...]) -> NDArray[np.float32]:
+    """One window after another, so that no more than one is held at its native rate."""
+    segments = np.empty((len(windows), SEGMENT_SAMPLES, SEGMENT_CHANNELS), np.float32)
+    for segment, window in zip(segments, windows, strict=True):
+        samples = read(window)
+        if samples.shape != (window.length, info.channels):
+            raise _short(window, len(samples))
+        segment[:] = to_segment(samples, info.rate_hz)
+    return segments
+
+
+def _tensorflow_io_reader(stored: StoredObject) -> ReadWindow:
+    audio = tfio.audio.AudioIOTensor(stored.path)
+
+    def read(window: Window) -> NDArray[np.float32]:
+        return _to_float(audio[window.start : window.start + window.length].numpy())
+
+    return read
+
+
+def _to_float(samples: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Scale what tensorflow-io returns to [-1, 1]; 24 bits come in the upper bytes of int32, 8 bits unsigned."""
+    if samples.dtype == np.int16:
+        return samples.astype(np.float32) * np.float32(_INT16_SCALE)
+    if samples.dtype == np.int32:
+        return samples.astype(np.float32) * np.float32(_INT32_SCALE)
+    if samples.dtype == np.uint8:
+        return (samples.astype(np.float32) - 128) * np.float32(_UINT8_SCALE)
+    return _bounded(samples.astype(np.float32))
+
+
+def _bounded(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Floating-point files may hold anything, infinities and NaN among it."""
+    return np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+
+
+def _libsndfile_reader(stored: StoredObject, info: ContainerInfo) -> ReadWindow:
+    stored.stream.seek(0)
+    try:
+        audio = soundfile.SoundFile(stored.stream)
+    except soundfile.LibsndfileError as error:
+        msg = f"Neither decoder reads this {info.bit_depth}-bit {info.container.upper()}: {error.error_string}"
+        raise UnusableAudioError(Reason.UNSUPPORTED_FORMAT, msg) from None
+    if (audio.samplerate, audio.channels) != (info.rate_hz, info.channels):
+        raise _corrupt("The decoder finds another sampling rate or channel count than the header; deliver it again.")
+
+    def read(window: Window) -> NDArray[np.float32]:
+        try:
+            audio.seek(window.start)
+            samples = audio.read(window.length, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            raise _short(window, 0) from None
+        if len(samples) < window.length:
+            raise _short(window, len(samples))
+        return _bounded(samples) if info.is_float else samples
+
+    return read
+
+
+def _short(window: Window, found: int) -> UnusableAudioError:
+    return _corrupt(
+        f"The audio is damaged: {found:,} of the {window.length:,} samples from sample {window.start:,} on "
+        "can be decoded; deliver it again."
+    )
+
+
+def _corrupt(detail: str) -> UnusableAudioError:
+    return UnusableAudioError(Reason.CORRUPT, detail)
