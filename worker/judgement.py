@@ -8,7 +8,7 @@ from model.policy import Decision as PolicyDecision
 from model.policy import Policy, TrackFacts
 from model.pooling import Calibration, TrackScore, pool
 from worker.exceptions import UnusableAudioError
-from worker.records import DecodedAudio, Decision, Judgement, Reason, SegmentOutputs, SegmentScore
+from worker.records import Decision, DecodedAudio, Judgement, Reason, SegmentOutputs, SegmentScore
 
 _SILENCE_DBFS = -math.inf
 
@@ -65,7 +65,7 @@ def judge_unusable(error: UnusableAudioError) -> Judgement:
     return Judgement(decision=Decision.REVIEW, reason=error.reason, detail=error.detail)
 
 
-def explain(
+def explain(  # noqa: PLR0911 -- one sentence a reason
     decision: PolicyDecision, score: TrackScore | None, audio: DecodedAudio, bandwidth_hz: float, policy: Policy
 ) -> str:
     """Say in one plain sentence why the decision is what it is."""

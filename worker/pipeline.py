@@ -22,7 +22,7 @@ from worker.detect.detector import Detector
 from worker.detect.device import choose_device
 from worker.exceptions import FatalError, SettingsError, UnusableAudioError
 from worker.judgement import judge_audio, judge_unusable
-from worker.records import DecodedAudio, Decision, DetectorIdentity, Judgement, Reason, SegmentOutputs
+from worker.records import Decision, DecodedAudio, DetectorIdentity, Judgement, Reason, SegmentOutputs
 from worker.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -28,4 +28,4 @@ def run() -> None:
         )
     from worker.service import run_service  # noqa: PLC0415 -- brings TensorFlow, which takes seconds
 
-    raise typer.Exit(run_service(settings))
+    run_service(settings)

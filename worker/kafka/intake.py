@@ -68,6 +68,7 @@ class Intake:
         wire: decodes the events.
         dispatch: takes a delivery to the lanes; must not block.
         quiesce: waits for the transaction in flight, before partitions are given up.
+        on_poll: told each time the loop comes round; for the probes.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Intake:
         wire: Wire,
         dispatch: Callable[[Ticket, Delivery], None],
         quiesce: Callable[[float], bool],
+        on_poll: Callable[[], None] = lambda: None,
     ) -> None:
         self._consumer = consumer
         self._topic = settings.deliveries_topic
@@ -89,6 +91,7 @@ class Intake:
         self._wire = wire
         self._dispatch = dispatch
         self._quiesce = quiesce
+        self._on_poll = on_poll
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._is_paused = False
@@ -145,6 +148,7 @@ class Intake:
     def _step(self) -> None:
         self._pause_or_resume()
         message = self._consumer.poll(POLL_TIMEOUT_S)
+        self._on_poll()
         LAST_POLL_TIMESTAMP.set_to_current_time()
         IN_FLIGHT_DELIVERIES.set(self._budget.count)
         IN_FLIGHT_BYTES.set(self._budget.bytes)

@@ -1,0 +1,131 @@
+"""The worker as a whole: built from settings, run until SIGTERM, drained, taken down.
+
+The order of the teardown matters: first the outcomes are published, then the group is left,
+then the decoders are killed, which ends the lanes that are still at work.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import structlog
+from confluent_kafka import KafkaError
+
+from worker import __version__
+from worker.exceptions import FatalError, LossgateError
+from worker.health import HealthServer, HealthState
+from worker.kafka.budget import Budget
+from worker.kafka.client_config import consumer_config, make_consumer, make_producer, producer_config
+from worker.kafka.intake import Intake, delivery_bytes
+from worker.kafka.ledger import Ledger
+from worker.kafka.publisher import Outcome, Publisher
+from worker.kafka.wire import Wire
+from worker.lanes import Lanes
+from worker.pipeline import Pipeline, open_pipeline
+from worker.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_PUBLISHER_CLOSE_S = 10.0  # after the drain only a transaction in flight is left to end
+
+
+def run_service(settings: Settings) -> None:
+    """Run the worker until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: a setting can't work.
+        FatalError: the worker must not go on; what is in flight stays uncommitted.
+    """
+    health = HealthState()
+    with HealthServer(settings.health_host, settings.health_port, health), open_pipeline(settings) as pipeline:
+        log.info("worker_started", version=__version__, group=settings.kafka_group_id, topic=settings.deliveries_topic)
+        try:
+            _consume(settings, pipeline, health)
+        except LossgateError:
+            log.exception("worker_failed")
+            raise
+        except Exception as error:
+            log.exception("worker_failed")
+            msg = f"The worker met a fault of its own ({type(error).__name__}); the log has the details."
+            raise FatalError(msg) from error
+        finally:
+            health.set_ready(ready=False, why="stopping")
+
+
+def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> None:
+    # The clients report to objects that are built from them; these two names close the circle.
+    def fail(error: BaseException) -> None:
+        intake.fail(error)
+
+    def on_fatal(error: KafkaError) -> None:
+        publisher.report_fatal(error)
+
+    wire = Wire(settings)
+    budget = Budget(settings.max_in_flight_deliveries, settings.max_in_flight_bytes, delivery_bytes(settings))
+    ledger: Ledger[Outcome] = Ledger(budget)
+    consumer = make_consumer(consumer_config(settings))
+    producer = make_producer(producer_config(settings), on_fatal=on_fatal)
+    publisher = Publisher(
+        producer,
+        consumer,
+        ledger,
+        wire,
+        verdicts_topic=settings.verdicts_topic,
+        dead_letters_topic=settings.dead_letters_topic,
+        fail=fail,
+    )
+    lanes = Lanes(pipeline, ledger, fail=fail, count=settings.lanes)
+
+    def on_poll() -> None:
+        health.heartbeat()
+        health.set_ready(*_readiness(publisher, ledger))
+
+    intake = Intake(
+        consumer,
+        settings,
+        ledger=ledger,
+        budget=budget,
+        wire=wire,
+        dispatch=lanes.dispatch,
+        quiesce=publisher.quiesce,
+        on_poll=on_poll,
+    )
+    try:
+        publisher.start()
+        with _stop_on_signals(intake.stop):
+            is_drained = intake.run(settings.drain_deadline_s)
+        log.info("drained" if is_drained else "drain_deadline_passed", left_uncommitted=ledger.unsettled)
+    finally:
+        health.set_ready(ready=False, why="stopping")
+        lanes.close()
+        publisher.close(_PUBLISHER_CLOSE_S)
+        intake.close()
+
+
+def _readiness(publisher: Publisher, ledger: Ledger[Outcome]) -> tuple[bool, str]:
+    if not publisher.is_ready:
+        return False, "the transaction coordinator has not answered yet"
+    if not ledger.partitions:
+        return False, "no partition is assigned"
+    return True, f"{len(ledger.partitions)} partitions are assigned"
+
+
+@contextmanager
+def _stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT drain; a second one of either ends the process the way it would without us."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        log.info("stop_requested", signal=signal.Signals(number).name)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        stop()
+
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
