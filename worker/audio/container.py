@@ -104,15 +104,15 @@ def parse_header(head: bytes, size_bytes: int, prefix_bytes: int = 0) -> Contain
     return info
 
 
-def check_duration(info: ContainerInfo, max_duration_s: float) -> None:
+def check_duration(total_samples: int, rate_hz: int, max_duration_s: float) -> None:
     """Refuse tracks that are longer than allowed.
 
     Raises:
         UnusableAudioError: TOO_LONG.
     """
-    if info.total_samples is not None and info.total_samples > max_duration_s * info.rate_hz:
+    if total_samples > max_duration_s * rate_hz:
         msg = (
-            f"The track lasts {info.total_samples / info.rate_hz:,.0f} s, the limit is {max_duration_s:,.0f} s "
+            f"The track lasts {total_samples / rate_hz:,.0f} s, the limit is {max_duration_s:,.0f} s "
             "(LOSSGATE_MAX_DURATION_S)."
         )
         raise UnusableAudioError(Reason.TOO_LONG, msg)

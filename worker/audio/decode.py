@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
 from model.framing import Window, analysis_rate_hz, plan_windows, to_segment
+from worker.audio.announced_length import AnnouncedLength
 from worker.audio.container import ContainerInfo, check_duration, id3_bytes, parse_header
 from worker.audio.flac_frames import frame_ends
 from worker.audio.limits import Limits
@@ -37,10 +38,12 @@ def decode_object(stored: StoredObject, limits: Limits) -> DecodedAudio:
         UnusableAudioError: it isn't usable audio.
     """
     info = _header(stored)
-    check_duration(info, limits.max_duration_s)
-    total = _total_samples(stored, info, limits) if info.container == "flac" else info.total_samples or 0
+    total = _total_samples(stored, info) if info.container == "flac" else info.total_samples or 0
+    check_duration(total, info.rate_hz, limits.max_duration_s)
+    if info.container == "flac":
+        _check_last_frame(stored, info, total)
     windows = plan_windows(total, info.rate_hz, limits.windows_per_track)
-    decoder, segments = _segments(stored, info, windows)
+    decoder, segments = _segments(stored, info, total, windows)
     facts = AudioFacts(
         container=info.container,
         sample_rate_hz=info.rate_hz,
@@ -64,11 +67,11 @@ def _header(stored: StoredObject) -> ContainerInfo:
     return parse_header(head, stored.size_bytes, prefix)
 
 
-def _total_samples(stored: StoredObject, info: ContainerInfo, limits: Limits) -> int:
+def _total_samples(stored: StoredObject, info: ContainerInfo) -> int:
     """Find out how many samples a FLAC really holds: its last frame says so.
 
     Raises:
-        UnusableAudioError: CORRUPT where that isn't what STREAMINFO announces; TOO_LONG.
+        UnusableAudioError: CORRUPT where that isn't what STREAMINFO announces.
     """
     longest_frame = info.max_block_samples * info.channels * (info.bit_depth + 8) // 8 + _MAX_FRAME_OVERHEAD
     tail_bytes = min(stored.size_bytes - info.prefix_bytes, longest_frame + _TAGS_BYTES)
@@ -86,27 +89,23 @@ def _total_samples(stored: StoredObject, info: ContainerInfo, limits: Limits) ->
         raise _corrupt(
             f"The FLAC announces {announced:,} samples, {what}; it was cut off or altered, deliver it again."
         )
-    total = announced or last.sample
-    check_duration(ContainerInfo("flac", info.rate_hz, info.channels, info.bit_depth, total), limits.max_duration_s)
-    _check_last_frame(stored, info, min(last.block_samples, total), total)
-    return total
+    return announced or last.sample
 
 
-def _check_last_frame(stored: StoredObject, info: ContainerInfo, block_samples: int, total: int) -> None:
-    """Decode the last frame: its header may be there and the rest cut off."""
-    read = _libsndfile_reader(stored, info)
+def _check_last_frame(stored: StoredObject, info: ContainerInfo, total: int) -> None:
+    """Decode the last samples: the last frame's header may be there and the rest of it cut off."""
+    length = min(info.max_block_samples, total)
+    read = _libsndfile_reader(stored, info, total)
     try:
-        read(Window(total - block_samples, block_samples))
+        read(Window(total - length, length))
     except UnusableAudioError as error:
         if error.reason is not Reason.CORRUPT:
             raise
-        raise _corrupt(
-            f"The FLAC's last frame (from sample {total - block_samples:,}) is incomplete; deliver it again."
-        ) from None
+        raise _corrupt(f"The FLAC's last frame (of {total:,} samples) is incomplete; deliver it again.") from None
 
 
 def _segments(
-    stored: StoredObject, info: ContainerInfo, windows: tuple[Window, ...]
+    stored: StoredObject, info: ContainerInfo, total: int, windows: tuple[Window, ...]
 ) -> tuple[Decoder | None, NDArray[np.float32]]:
     if not windows:
         return None, np.zeros((0, SEGMENT_SAMPLES, SEGMENT_CHANNELS), np.float32)
@@ -115,7 +114,7 @@ def _segments(
             return Decoder.TENSORFLOW_IO, _read_all(_tensorflow_io_reader(stored), info, windows)
         except tf.errors.OpError:
             pass  # libsndfile has the last word: it says where the damage is, or reads what tensorflow-io can't
-    return Decoder.LIBSNDFILE, _read_all(_libsndfile_reader(stored, info), info, windows)
+    return Decoder.LIBSNDFILE, _read_all(_libsndfile_reader(stored, info, total), info, windows)
 
 
 def _read_all(read: ReadWindow, info: ContainerInfo, windows: tuple[Window, ...]) -> NDArray[np.float32]:
@@ -154,10 +153,12 @@ def _bounded(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
 
 
-def _libsndfile_reader(stored: StoredObject, info: ContainerInfo) -> ReadWindow:
+def _libsndfile_reader(stored: StoredObject, info: ContainerInfo, total: int) -> ReadWindow:
     stored.stream.seek(0)
+    # libsndfile can't find its way in a FLAC that doesn't say how long it is, so it is told.
+    stream = stored.stream if info.total_samples is not None else AnnouncedLength(stored.stream, info, total)
     try:
-        audio = soundfile.SoundFile(stored.stream)
+        audio = soundfile.SoundFile(stream)
     except soundfile.LibsndfileError as error:
         msg = f"Neither decoder reads this {info.bit_depth}-bit {info.container.upper()}: {error.error_string}"
         raise UnusableAudioError(Reason.UNSUPPORTED_FORMAT, msg) from None
