@@ -1,0 +1,42 @@
+"""Numbers of the frame-grid branch, with their units."""
+
+from typing import Final
+
+# --- Frames, in samples at the analysis rate ------------------------------------
+
+AAC_HOP: Final = 1_024  # ISO/IEC 14496-3, long blocks
+AC3_HOP: Final = 256  # ATSC A/52, long blocks
+VORBIS_HOP: Final = 1_024  # libvorbis and ffmpeg at 44.1 and 48 kHz, long blocks
+WMA_HOP: Final = 2_048  # WMA 1 and 2 above 32 kHz
+CELT_HOP: Final = 960  # RFC 6716, 20 ms at 48 kHz
+CELT_OVERLAP: Final = 120  # samples; the flanks of CELT's window
+CELT_HOP_AT_44K1: Final = 882  # samples; the same 20 ms at 44.1 kHz
+MP3_GRANULE: Final = 576  # ISO/IEC 11172-3, layer III
+MPEG_SUBBANDS: Final = 32  # ISO/IEC 11172-3, layers I to III
+MPEG_TAPS: Final = 512  # length of the polyphase prototype
+
+# The KBD windows' alpha: AAC long blocks 4, AC-3 5 (the standards).
+AAC_KBD_ALPHA: Final = 4.0
+AC3_KBD_ALPHA: Final = 5.0
+
+# First-order pre-emphasis of CELT at 48 kHz (RFC 6716, section 4.3.7.2).
+CELT_PREEMPHASIS: Final = 0.850_006_10
+# libopus has the decoder drop 312 samples at 48 kHz (RFC 7845, pre-skip): at 44.1 kHz the
+# frames start 0.35 samples after a whole one.  0.01 samples off, the grid is gone (measured).
+CELT_PHASE_AT_44K1: Final = 0.35  # samples at 44.1 kHz
+
+# --- What counts as a hole -------------------------------------------------------
+
+LSB_PER_UNIT: Final = 32_768.0  # 16-bit steps from 0 to full scale
+# Rounding to 16 bit leaves 0.29 steps RMS in every orthonormal coefficient, TPDF dither
+# 0.5.  Of 0.3, 0.45, 0.7 and 1.0 this found most (measured).
+HOLE_WIDTH: Final = 0.7  # 16-bit steps, the sigma of the soft count
+# Share of holes that the weights expect; 0.005 found a little less (measured).
+HOLE_SHARE: Final = 0.05
+
+# --- Where to look ----------------------------------------------------------------
+
+# Edges of the bands as fractions of Nyquist: 1.5, 4, 8, 12 and 17 kHz at 44.1 kHz.  Below,
+# neighbouring offsets look alike; above, encoders cut.
+BAND_EDGES: Final = (0.068, 0.18, 0.36, 0.54, 0.77)
+CLIPPED: Final = 0.9995  # of full scale; clipping after the decoder wipes the grid out

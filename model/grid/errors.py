@@ -1,0 +1,7 @@
+"""What can go wrong in the frame-grid branch."""
+
+from model.errors import ModelError
+
+
+class GridError(ModelError):
+    """A layer was asked for a window or a size that does not exist."""
