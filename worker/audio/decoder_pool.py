@@ -95,12 +95,13 @@ class DecoderPool:
         try:
             answer = child.ask(request, self._settings.decode_deadline_s, self._settings.windows_per_track)
         except LossgateError as error:
+            last_words = child.last_words()
             self._replace(child)
             if self._closed:
                 raise FatalError("The decoders were closed while an object was read.") from error
             cause = "deadline" if getattr(error, "reason", None) is Reason.DECODE_TIMEOUT else "died"
             metrics.DECODER_KILLS.labels(cause).inc()
-            log.warning("decoder_lost", cause=cause, audio_uri=request.uri)
+            log.warning("decoder_lost", cause=cause, audio_uri=request.uri, stderr=last_words)
             raise
         if child.tasks >= MAX_TASKS_PER_CHILD:
             self._replace(child)

@@ -111,7 +111,7 @@ def _open_local(uri: ObjectUri, allow_list: AllowList, limits: Limits, stack: Ex
     except OSError as error:
         msg = f"The file {path!r} can't be opened: {error.strerror}."
         raise UnusableAudioError(Reason.NOT_FOUND, msg) from None
-    stream = stack.enter_context(os.fdopen(descriptor, "rb"))
+    stack.callback(os.close, descriptor)
     descriptor_path = f"/proc/self/fd/{descriptor}"
     # The open descriptor is asked where it leads: a link swapped in the meantime changes nothing.
     resolved = str(Path(descriptor_path).readlink())
@@ -122,6 +122,7 @@ def _open_local(uri: ObjectUri, allow_list: AllowList, limits: Limits, stack: Ex
     if not stat.S_ISREG(status.st_mode):
         raise UnusableAudioError(Reason.UNSUPPORTED_FORMAT, f"{path!r} is {_kind(status.st_mode)}, not a regular file.")
     limits.check_size(status.st_size)
+    stream = stack.enter_context(os.fdopen(descriptor, "rb", closefd=False))
     return StoredObject(descriptor_path, stream, status.st_size, _local_tag(status), sha256=None)
 
 
