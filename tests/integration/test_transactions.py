@@ -144,7 +144,7 @@ class _Flaky:
 
 def test_aborted_transactions_leave_no_trace(local_kafka: LocalKafka, topics: Topics) -> None:
     """Transactions aborted at any step are tried again; a committed reader sees neither doubles nor gaps."""
-    settings = _settings(local_kafka, topics)
+    settings = _settings(local_kafka, topics, max_in_flight_deliveries=6)  # many small transactions
     ids = _send(local_kafka, topics, 60)
     flaky: list[_Flaky] = []
 

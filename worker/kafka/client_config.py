@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from worker.constants import KIB
 from worker.exceptions import SettingsError
+from worker.kafka.membership import MemberConsumer
 from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -116,13 +117,13 @@ def admin_config(settings: Settings) -> ClientConfig:
     return _with_properties(ClientConfig(_common(settings)), settings, "admin")
 
 
-def make_consumer(config: ClientConfig) -> Consumer:
+def make_consumer(config: ClientConfig) -> MemberConsumer:
     """Consumer from `consumer_config` or `reader_config`.
 
     Raises:
         SettingsError: librdkafka refuses the configuration.
     """
-    return _make(Consumer, config)
+    return _make(MemberConsumer, config)
 
 
 def make_producer(config: ClientConfig, on_fatal: OnFatal | None = None) -> Producer:

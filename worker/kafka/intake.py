@@ -17,6 +17,7 @@ from worker.exceptions import BadEventError, FatalError, TransientError
 from worker.kafka.avro_records import MAX_ID_CHARACTERS, time_of
 from worker.kafka.budget import Budget
 from worker.kafka.ledger import Ledger, Partition, Ticket
+from worker.kafka.membership import MemberConsumer
 from worker.kafka.publisher import Outcome
 from worker.kafka.wire import Wire
 from worker.metrics import (
@@ -61,7 +62,7 @@ class Intake:
     """Polls on the calling thread until told to stop, then until what is in flight is done.
 
     Args:
-        consumer: a group member that is not subscribed yet; used by no other thread, but for its membership.
+        consumer: a group member that is not subscribed yet; no other thread may use it.
         settings: topic and sizes.
         ledger: where polled events are entered.
         budget: the ledger's; the intake pauses while it is spent.
@@ -73,7 +74,7 @@ class Intake:
 
     def __init__(
         self,
-        consumer: Consumer,
+        consumer: MemberConsumer,
         settings: Settings,
         *,
         ledger: Ledger[Outcome],
@@ -149,6 +150,7 @@ class Intake:
         self._pause_or_resume()
         message = self._consumer.poll(POLL_TIMEOUT_S)
         self._on_poll()
+        self._consumer.note_membership()
         LAST_POLL_TIMESTAMP.set_to_current_time()
         IN_FLIGHT_DELIVERIES.set(self._budget.count)
         IN_FLIGHT_BYTES.set(self._budget.bytes)

@@ -10,15 +10,16 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from tenacity import Retrying, retry_if_exception, sleep_using_event, stop_when_event_set, wait_random_exponential
 
 from worker.constants import MAX_DEAD_LETTER_RAW_BYTES, REPLAY_HEADER
 from worker.exceptions import FatalError, TransientError
 from worker.kafka.ledger import Ledger, ReadyBatch, Ticket
+from worker.kafka.membership import MemberConsumer
 from worker.kafka.wire import Wire
 from worker.logs import canonical_line
 from worker.metrics import DEAD_LETTERS, DECISIONS, DELIVERY_SECONDS, STAGE_SECONDS, TRANSACTIONS
@@ -39,14 +40,6 @@ _FORBIDDEN: Final = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 }
-_NO_GENERATION: Final = b"CGMDv2:\xff\xff\xff\xff"  # how librdkafka serialises "not a member of any generation"
-
-
-class GroupMember(Protocol):
-    """What the publisher needs of the consumer."""
-
-    def memberid(self) -> str | None: ...  # noqa: D102 -- confluent_kafka's
-    def consumer_group_metadata(self) -> object: ...  # noqa: D102
 
 
 class _AbortedError(Exception):
@@ -66,7 +59,7 @@ class Publisher:
 
     Args:
         producer: a transactional producer that nobody else uses.
-        consumer: the group member whose offsets are committed.
+        consumer: the group member whose offsets are committed; its noted membership is all that is used of it.
         ledger: what is ready.
         wire: encodes the outcomes.
         verdicts_topic: where verdicts go.
@@ -77,7 +70,7 @@ class Publisher:
     def __init__(
         self,
         producer: Producer,
-        consumer: Consumer | GroupMember,
+        consumer: MemberConsumer,
         ledger: Ledger[Outcome],
         wire: Wire,
         *,
@@ -161,7 +154,7 @@ class Publisher:
         with self._transaction:
             # The membership first, the outcomes second: a rebalance in between makes the membership stale and the
             # brokers refuse it.  The other way round, outcomes of a lost partition could pass as a new member's.
-            membership = self._membership()
+            membership = self._consumer.membership
             if membership is None:
                 return False
             batch = self._ledger.take_ready(_BATCH)
@@ -182,20 +175,7 @@ class Publisher:
         self._account(batch, started)
         return True
 
-    def _membership(self) -> object | None:
-        """Current membership in the group; None while there is none.
-
-        The brokers take offsets that name no member unchecked, so such a membership must never be used.
-        """
-        member_id = self._consumer.memberid()
-        membership = self._consumer.consumer_group_metadata()
-        if not member_id or not isinstance(membership, bytes):
-            return None
-        if member_id.encode() not in membership or membership.startswith(_NO_GENERATION):
-            return None
-        return membership
-
-    def _run_transaction(self, batch: ReadyBatch[Outcome], membership: object) -> None:
+    def _run_transaction(self, batch: ReadyBatch[Outcome], membership: bytes) -> None:
         records = [(ticket, *self._record(ticket, outcome)) for ticket, outcome in batch.outcomes]
         offsets = [TopicPartition(*partition, offset) for partition, offset in batch.next_offsets.items()]
         rejected: list[tuple[Ticket, KafkaError]] = []

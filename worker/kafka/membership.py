@@ -1,0 +1,48 @@
+"""A consumer whose membership in its group can be read from another thread."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from confluent_kafka import Consumer
+
+_FRESH_S: Final = 0.05
+_NO_GENERATION: Final = b"CGMDv2:\xff\xff\xff\xff"  # how librdkafka serialises "not a member of any generation"
+
+
+class MemberConsumer(Consumer):
+    """Consumer that notes its membership on the poll thread, for the publisher's transactions.
+
+    The publisher must not ask the client itself: confluent-kafka lets one thread at a time into a client, and one
+    that waits there for `poll` to end does so with the interpreter lock in its hands, which `poll` needs to end
+    (measured with 2.16: `memberid()` on another thread stops the process for ever).
+    A noted membership that a rebalance has overtaken does no harm: the brokers refuse it, and the transaction is
+    put back.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(dict(config))
+        self._membership: bytes | None = None
+        self._noted_at = 0.0
+
+    @property
+    def membership(self) -> bytes | None:
+        """Metadata for `Producer.send_offsets_to_transaction`; None while there is no membership.  From any thread."""
+        return self._membership
+
+    def note_membership(self) -> None:
+        """Note the membership as it is, unless that was done just now; on the poll thread."""
+        now = time.monotonic()
+        if now - self._noted_at >= _FRESH_S:
+            self._noted_at = now
+            self._membership = valid_membership(self.memberid(), self.consumer_group_metadata())
+
+
+def valid_membership(member_id: str | None, metadata: bytes) -> bytes | None:
+    """Return the metadata if they name a member and a generation.
+
+    The brokers take transactional offsets that name neither without any check, so such metadata must not be used.
+    """
+    if not member_id or member_id.encode() not in metadata or metadata.startswith(_NO_GENERATION):
+        return None
+    return metadata
