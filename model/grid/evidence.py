@@ -59,6 +59,10 @@ class OffsetEvidence(keras.layers.Layer):
         """(2, m) left and right -> (2, offsets, coefficients), unit noise gain."""
         raise NotImplementedError
 
+    def in_order(self, rows: Any) -> Any:
+        """Sort rows by offset, where ``coefficients`` does not."""
+        return rows
+
     def _one_stretch(self, stretch: Any) -> Any:
         """(m, 2) -> (offsets + 2, BANDS * CHANNELS): counts, sum of w^2, sum of w."""
         pair = self.coefficients(ops.transpose(stretch) * LSB_PER_UNIT)
@@ -72,7 +76,7 @@ class OffsetEvidence(keras.layers.Layer):
             weight = ops.log1p((HOLE_SHARE / HOLE_WIDTH) * level)
             hole = ops.exp(power * (-0.5 / HOLE_WIDTH**2))
             columns = weight[:, None] * bands
-            count = ops.matmul(hole, columns)
+            count = self.in_order(ops.matmul(hole, columns))
             squares = ops.sum(weight[:, None] * columns, axis=0, keepdims=True)
             rows.append(ops.concatenate([count, squares, ops.sum(columns, axis=0, keepdims=True)], axis=0))
         return ops.concatenate(rows, axis=-1)

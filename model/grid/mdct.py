@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.grid.constants import BAND_EDGES, CELT_PREEMPHASIS
 from model.grid.evidence import OffsetEvidence
-from model.grid.stretches import every_offset
+from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import named
 
 
@@ -38,7 +38,11 @@ class MDCTEvidence(OffsetEvidence):
         self.frame, self.window, self.alpha, self.preemphasis = frame, window, alpha, preemphasis
         self.offsets = frame
         self.needed = 3 * frame
-        self._shape = named(window, frame, alpha).astype(np.float32)
+        shape = named(window, frame, alpha)[::2].astype(np.float32)
+        quarter = np.ones(frame // 4, dtype=np.float32)
+        # The signs of the fold; the window is symmetric, so both halves read it alike.
+        self._front = shape * np.concatenate([quarter, -quarter, -quarter, -quarter])
+        self._back = shape * np.concatenate([-quarter, -quarter, -quarter, quarter])
         n = np.arange(frame // 2)
         self._twiddle = np.exp(-1j * np.pi * (4 * n + 1) / (4 * frame))
         lowest, highest = (round(edge * frame) for edge in (BAND_EDGES[0], BAND_EDGES[-1]))
@@ -58,21 +62,39 @@ class MDCTEvidence(OffsetEvidence):
         return (self._lines + 0.5) / self.frame
 
     def coefficients(self, channels: Any) -> Any:
-        """(2, m) -> (2, frame, lines), the lines between the outer band edges."""
+        """(2, m) -> (2, frame, lines), the lines between the outer band edges.
+
+        The offsets come in two halves, even ones first: ``in_order`` puts them right.
+        """
         if self.preemphasis:
             emphasised = channels[:, 1:] - self.preemphasis * channels[:, :-1]
             channels = ops.concatenate([channels[:, :1], emphasised], axis=1)
-        half = self.frame // 2
-        x = every_offset(channels, self.frame, 2 * self.frame) * self._shape
-        a, b = x[..., :half], x[..., half : 2 * half]
-        c, d = x[..., 2 * half : 3 * half], x[..., 3 * half :]
-        folded = ops.concatenate([-ops.flip(c, axis=-1) - d, a - ops.flip(b, axis=-1)], axis=-1)
-        real, imaginary = folded[..., ::2], ops.flip(folded, axis=-1)[..., ::2]
+        # The algorithm pairs samples 2n from the front with samples 2n from the back.  At
+        # offsets of one parity these are two sequences without gaps; a strided read of
+        # all windows would take longer than the FFT.
+        span = 3 * self.frame - 2
+        even, odd, next_even = (channels[:, first : span + first : 2] for first in range(3))
+        rows = self.frame // 2
+        fronts = ops.reshape(ops.stack([even, odd], axis=1), (4, -1))
+        backs = ops.reshape(ops.stack([odd, next_even], axis=1), (4, -1))
+        front = ops.split(every_offset(fronts, rows, self.frame) * self._front, 4, axis=-1)
+        back = ops.split(every_offset_reversed(backs, rows, self.frame) * self._back, 4, axis=-1)
+        real = ops.concatenate([front[3] + back[1], front[0] + back[2]], axis=-1)
+        imaginary = ops.concatenate([front[1] + back[3], front[2] + back[0]], axis=-1)
+        return ops.reshape(self._dct4(real, imaginary), (2, self.frame, self._lines.size))
+
+    def _dct4(self, real: Any, imaginary: Any) -> Any:
+        """Folded samples (c, rows, M / 2), complex, to lines (c, rows, lines)."""
         cosine, sine = self._twiddle.real.astype(np.float32), self._twiddle.imag.astype(np.float32)
         real, imaginary = ops.fft((real * cosine - imaginary * sine, real * sine + imaginary * cosine))
         even = real[..., self._even] * self._last_even.real - imaginary[..., self._even] * self._last_even.imag
         odd = -real[..., self._odd] * self._last_odd.imag - imaginary[..., self._odd] * self._last_odd.real
         return ops.concatenate([even, odd], axis=-1)
+
+    def in_order(self, rows: Any) -> Any:
+        """Interleave the even and the odd offsets: (frame, columns) -> the same."""
+        halves = ops.reshape(rows, (2, self.frame // 2, -1))
+        return ops.reshape(ops.transpose(halves, (1, 0, 2)), (self.frame, -1))
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor takes."""

@@ -60,3 +60,15 @@ def every_offset(rows: Any, offsets: int, length: int) -> Any:
     width = rows.shape[-1]
     repeated = ops.tile(rows, (1, offsets + 1))[:, : offsets * (width + 1)]
     return ops.reshape(repeated, (-1, offsets, width + 1))[:, :, :length]
+
+
+def every_offset_reversed(rows: Any, offsets: int, length: int) -> Any:
+    """Return the same windows back to front: row ``o`` ends with ``rows[:, o]``.
+
+    Reversed rows read in lines of m - 1 shift the other way.
+    """
+    backwards = ops.flip(rows[:, : offsets + length - 1], axis=-1)
+    width = offsets + length - 1
+    # Line o starts o samples earlier: begin with the last offset's surplus skipped.
+    repeated = ops.tile(backwards, (1, offsets + 1))[:, offsets - 1 : offsets - 1 + offsets * (width - 1)]
+    return ops.reshape(repeated, (-1, offsets, width - 1))[:, :, :length]
