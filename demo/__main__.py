@@ -28,6 +28,7 @@ from worker.cli.submit import make_delivery, publish
 from worker.cli.terminal import decision_text, probability_text
 from worker.cli.verdict_reader import VerdictReader
 from worker.exceptions import LossgateError
+from worker.kafka.topics import create_topics
 from worker.records import Decision, Verdict
 from worker.settings import Settings
 
@@ -95,9 +96,7 @@ def run(console: Console, *, keep: bool) -> None:
             kafka = stack.enter_context(LocalKafka())
         use_settings(kafka.bootstrap_servers)
         settings = Settings(_env_file=None)
-        kafka.create_topics(
-            settings.deliveries_topic, settings.verdicts_topic, settings.dead_letters_topic, partitions=_PARTITIONS
-        )
+        create_topics(settings, partitions=_PARTITIONS)
         worker = stack.enter_context(WorkerProcess(os.environ, _RUN / "worker.log", folder))
         with step(console, f"{len(clips)} delivery events go into {settings.deliveries_topic}"):
             waiting = submit_clips(clips, settings)

@@ -1,5 +1,6 @@
 """`lossgate check`: judge files here and now, without Kafka."""
 
+import re
 import sys
 import time
 from collections import Counter, deque
@@ -20,6 +21,8 @@ from worker.cli.json_lines import check_object, to_line
 from worker.cli.terminal import decision_text, messages, output, path_text, probability_text
 from worker.logs import printable
 from worker.records import Decision, DetectorIdentity, Judgement
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _AHEAD_PER_LANE = 2
 """Files handed out before their turn to be printed; bounds the memory, and one slow file does not idle the others."""
@@ -55,8 +58,7 @@ def check(
     configure_quiet_logging(settings)
     started = time.monotonic()
     files = list(find_audio(paths))
-    # Exactly what was named on the command line may be read.
-    settings = settings.model_copy(update={"allowed_uri_prefixes": sorted({file.absolute for file in files})})
+    settings = settings.model_copy(update={"allowed_uri_prefixes": _exactly(files)})
 
     judged: list[tuple[AudioFile, Judgement]] = []
     decisions: Counter[Decision] = Counter()
@@ -109,6 +111,11 @@ def judge_in_order(
     finally:
         # On Ctrl-C nothing new is begun; what runs ends when the pipeline is taken down.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _exactly(files: Iterable[AudioFile]) -> list[str]:
+    """Allow nothing but these files; one with control characters in its name is refused by its own verdict."""
+    return sorted({file.absolute for file in files if file.problem is None and not _CONTROL.search(file.absolute)})
 
 
 def _first(waiting: deque[tuple[AudioFile, Future[Judgement]]]) -> tuple[AudioFile, Judgement]:

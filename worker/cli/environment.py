@@ -1,5 +1,7 @@
 """Settings for the commands: read from the environment, complained about in plain words."""
 
+import logging
+
 from pydantic import ValidationError
 from pydantic_settings import SettingsError as UnreadableSettingError
 
@@ -31,5 +33,26 @@ def load_settings() -> Settings:
 
 def configure_quiet_logging(settings: Settings) -> None:
     """Log warnings and worse, unless a level was asked for: on a terminal the results are what counts."""
-    level = settings.log_level if "log_level" in settings.model_fields_set else "warning"
-    configure_logging(settings.log_format, level)
+    if "log_level" in settings.model_fields_set:
+        configure_logging(settings.log_format, settings.log_level)
+        return
+    configure_logging(settings.log_format, "warning")
+    # While a broker is away its client repeats itself many times a second, and librdkafka says the same once more.
+    logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
+    logging.getLogger("worker.kafka.client_config").addFilter(_EachErrorOnce())
+
+
+class _EachErrorOnce(logging.Filter):
+    """Lets the first line of each kind of error pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[object] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether it is the first of its kind."""
+        kind = record.msg.get("code") if isinstance(record.msg, dict) else record.getMessage()
+        if kind in self._seen:
+            return False
+        self._seen.add(kind)
+        return True

@@ -146,14 +146,15 @@ def default_delivery_id(audio_uri: str) -> str:
 
 def publish(deliveries: Iterable[Delivery], settings: Settings) -> Iterator[Receipt]:
     """Publish events; yields a receipt for each as the brokers confirm it."""
-    from confluent_kafka import Producer  # noqa: PLC0415 -- only the commands that talk to Kafka load it
-
-    from worker.kafka.client_config import producer_config  # noqa: PLC0415
-    from worker.kafka.wire import Wire  # noqa: PLC0415
+    from worker.cli.topics import partitions_of  # noqa: PLC0415
+    from worker.kafka.client_config import ClientConfig, make_producer, plain_producer_config  # noqa: PLC0415
+    from worker.kafka.wire import Wire  # noqa: PLC0415 -- only the commands that talk to Kafka load its client
 
     topic = settings.deliveries_topic
     wire = Wire(settings)
-    producer = Producer({**producer_config(settings), "message.timeout.ms": int(_REPORT_DEADLINE_S * 1000)})
+    timeout = {"message.timeout.ms": int(_REPORT_DEADLINE_S * 1000)}
+    producer = make_producer(ClientConfig({**plain_producer_config(settings), **timeout}))
+    partitions_of(producer, topic, "LOSSGATE_DELIVERIES_TOPIC", settings)
     receipts: list[Receipt] = []
 
     def note(delivery: Delivery, error: "KafkaError | None", message: "Message") -> None:

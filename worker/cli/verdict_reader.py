@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from worker.cli.topics import ANSWER_DEADLINE_S, partitions_of
 from worker.exceptions import BadEventError, LossgateError
-from worker.kafka.client_config import reader_config
+from worker.kafka.client_config import make_consumer, reader_config
 from worker.kafka.wire import Wire
 from worker.records import Verdict
 from worker.settings import Settings
 
-_ANSWER_DEADLINE_S = 10.0
 _POLL_S = 0.2
 _SILENCE_LIMIT_S = 30.0  # without a verdict and without the end of the topic
 
@@ -34,11 +34,11 @@ class VerdictReader:
         self._topic = settings.verdicts_topic
         self._servers = settings.kafka_bootstrap_servers
         self._wire = Wire(settings)
-        self._consumer = Consumer(reader_config(settings))
+        self._consumer = make_consumer(reader_config(settings))
         self._ended: set[int] = set()
         self._silent_s = 0.0
         try:
-            self._partitions = self._find_partitions()
+            self._partitions = partitions_of(self._consumer, self._topic, "LOSSGATE_VERDICTS_TOPIC", settings)
         except BaseException:
             self._consumer.close()
             raise
@@ -118,24 +118,9 @@ class VerdictReader:
         for partition in sorted(self._partitions):
             try:
                 low, high = self._consumer.get_watermark_offsets(
-                    TopicPartition(self._topic, partition), timeout=_ANSWER_DEADLINE_S
+                    TopicPartition(self._topic, partition), timeout=ANSWER_DEADLINE_S
                 )
             except KafkaException as error:
                 raise LossgateError(f"{self._topic} can't be read: {error.args[0].str()}") from error
             bounds[partition] = (low, high)
         return bounds
-
-    def _find_partitions(self) -> set[int]:
-        try:
-            topic = self._consumer.list_topics(self._topic, timeout=_ANSWER_DEADLINE_S).topics[self._topic]
-        except KafkaException as error:
-            raise LossgateError(
-                f"No Kafka broker answers at {self._servers} ({error.args[0].str()}). "
-                "Is it running, and is LOSSGATE_KAFKA_BOOTSTRAP_SERVERS right?"
-            ) from error
-        if topic.error is not None or not topic.partitions:
-            why = topic.error.str() if topic.error is not None else "it has no partitions"
-            raise LossgateError(
-                f"Topic {self._topic} can't be read on {self._servers}: {why}. Is LOSSGATE_VERDICTS_TOPIC right?"
-            )
-        return set(topic.partitions)
