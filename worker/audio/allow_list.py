@@ -78,7 +78,8 @@ def parse_uri(uri: str) -> ObjectUri:
         ValueError: the URI isn't accepted; the message completes "is refused: …".
     """
     parsed = _parse(uri)
-    if not parsed.segments or uri.endswith("/"):
+    path = uri.partition("?")[0] if parsed.scheme in _DEFAULT_PORTS else uri
+    if not parsed.segments or path.endswith("/"):
         raise ValueError("it names a folder, not an object")
     return parsed
 
@@ -148,7 +149,7 @@ def _http(scheme: str, rest: str) -> ObjectUri:
     parts = urlsplit(f"{scheme}:{rest}")
     if "@" in parts.netloc:
         raise ValueError("it carries credentials")
-    if parts.fragment:
+    if "#" in rest:
         raise ValueError("it has a fragment")
     if not parts.hostname or "\\" in rest or not parts.netloc.isascii() or "%" in parts.netloc:
         raise ValueError("its host can't be read")

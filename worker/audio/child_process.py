@@ -58,6 +58,10 @@ class ChildProcess:
         """Process id."""
         return self._process.pid
 
+    def is_alive(self) -> bool:
+        """Whether the child still runs."""
+        return self._process.poll() is None
+
     def wait_until_ready(self, limit_s: float) -> bool:
         """Wait until TensorFlow is loaded; False if the child ends or takes too long."""
         try:

@@ -110,11 +110,13 @@ class DecoderPool:
         return answer
 
     def _take(self) -> ChildProcess:
-        child = self._idle.get()
-        if child is None:
-            self._idle.put(None)  # for the next caller
-            raise FatalError("No decoder child can be started, or the decoders are closed; see the log.")
-        return child
+        while (child := self._idle.get()) is not None:
+            if child.is_alive():
+                return child
+            metrics.DECODER_KILLS.labels("died").inc()
+            self._replace(child)
+        self._idle.put(None)  # for the next caller
+        raise FatalError("No decoder child can be started, or the decoders are closed; see the log.")
 
     def _release(self, child: ChildProcess) -> None:
         with self._lock:

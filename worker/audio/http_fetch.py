@@ -5,12 +5,10 @@ from contextlib import contextmanager
 
 import httpx
 
-from worker.constants import KIB
 from worker.exceptions import TransientError, UnusableAudioError
 from worker.records import Reason
 
-_TIMEOUT = httpx.Timeout(10.0)  # seconds of silence, not of the whole transfer
-_CHUNK_BYTES = 256 * KIB
+_LONGEST_SILENCE_S = 10.0
 # A compressed body would count and hash differently from the object.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "lossgate"}
 _NOT_FOUND = frozenset({404, 410})
@@ -20,8 +18,12 @@ _SERVER_ERRORS = range(500, 600)
 
 
 @contextmanager
-def open_body(url: str) -> Iterator[tuple[str | None, Iterator[bytes]]]:
-    """Ask for an object; gives its ETag and the chunks of its body.
+def open_body(url: str, seconds_left: float) -> Iterator[tuple[str | None, Iterator[bytes]]]:
+    """Ask for an object; gives its ETag and the chunks of its body, as they arrive.
+
+    Args:
+        url: its address.
+        seconds_left: no silence may last longer than this.
 
     Raises:
         UnusableAudioError: the server answers with anything but 200.
@@ -29,11 +31,13 @@ def open_body(url: str) -> Iterator[tuple[str | None, Iterator[bytes]]]:
     """
     try:
         with (
-            httpx.Client(timeout=_TIMEOUT, follow_redirects=False, headers=_HEADERS) as client,
+            httpx.Client(
+                timeout=min(_LONGEST_SILENCE_S, max(seconds_left, 0.1)), follow_redirects=False, headers=_HEADERS
+            ) as client,
             client.stream("GET", url) as response,
         ):
             _check_status(response)
-            yield response.headers.get("etag"), response.iter_raw(_CHUNK_BYTES)
+            yield response.headers.get("etag"), response.iter_raw()
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise UnusableAudioError(Reason.URI_NOT_ALLOWED, f"The URI can't be asked for: {error}.") from None
     except httpx.TransportError as error:

@@ -146,7 +146,7 @@ def _open_s3(uri: ObjectUri, limits: Limits, stack: ExitStack, *, whole: bool) -
 
 
 def _fetch_http(uri: ObjectUri, limits: Limits, stack: ExitStack) -> StoredObject:
-    tag, chunks = stack.enter_context(http_fetch.open_body(uri.location))
+    tag, chunks = stack.enter_context(http_fetch.open_body(uri.location, limits.fetch_seconds_left))
     return _keep(chunks, limits, tag, stack)
 
 

@@ -58,6 +58,8 @@ def test_normalises(uri: str, location: str) -> None:
         "https://cdn.example.com/flac//a.flac",
         "https://cdn.example.com/flac/..\\a.flac",
         "https://cdn.example.com/flac/a.flac#x",
+        "https://cdn.example.com/flac/#",
+        "https://cdn.example.com/flac/?a.flac",
         "https://cdn.example.com:99999/flac/a.flac",
         "https://[::1/flac/a.flac",
         "gs://masters/2026/a.flac",
@@ -90,11 +92,10 @@ def test_any_text_is_admitted_below_a_prefix_or_refused(text: str) -> None:
     for uri in (text, f"/data/in/{text}", f"file:///data/in/{text}", f"https://cdn.example.com/flac/{text}"):
         try:
             admitted = ALLOWED.admit(uri)
-        except UnusableAudioError as error:
-            assert error.reason == Reason.URI_NOT_ALLOWED
-        else:
-            assert admitted.location.startswith(("/data/in/", "s3://masters/2026/", "https://cdn.example.com/flac/"))
-            assert not {".", ".."} & set(admitted.segments)
+        except UnusableAudioError:
+            continue
+        assert admitted.location.startswith(("/data/in/", "s3://masters/2026/", "https://cdn.example.com/flac/"))
+        assert not {".", ".."} & set(admitted.segments)
 
 
 @given(st.lists(SEGMENT, min_size=1, max_size=4), st.lists(SEGMENT, min_size=1, max_size=3), SEGMENT)
