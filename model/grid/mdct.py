@@ -44,7 +44,7 @@ class MDCTEvidence(OffsetEvidence):
         self._front = shape * np.concatenate([quarter, -quarter, -quarter, -quarter])
         self._back = shape * np.concatenate([-quarter, -quarter, -quarter, quarter])
         n = np.arange(frame // 2)
-        self._twiddle = np.exp(-1j * np.pi * (4 * n + 1) / (4 * frame))
+        self._twiddle = np.exp(-1j * np.pi * (8 * n + 1) / (8 * frame))
         lowest, highest = (round(edge * frame) for edge in (BAND_EDGES[0], BAND_EDGES[-1]))
         self._even = slice((lowest + 1) // 2, highest // 2)
         self._odd = slice((frame - highest) // 2, (frame - lowest) // 2)

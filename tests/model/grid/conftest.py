@@ -1,0 +1,63 @@
+"""Real encodings, made once a run."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import signal
+
+from model.constants import SEGMENT_SAMPLES
+
+Encode = Callable[..., NDArray[np.float32]]
+_MARGIN = 8_192  # samples cut off in front at most; the encoders' delay lies in it
+
+
+def _rounded(samples: NDArray[np.float64]) -> NDArray[np.int16]:
+    return np.round(samples * 32_767.0).astype(np.int16)
+
+
+@pytest.fixture(scope="session")
+def original() -> NDArray[np.int16]:
+    """Return three seconds of dense stereo, 16 bit: decaying partials over pink-like noise."""
+    rng = np.random.default_rng(5)
+    n = SEGMENT_SAMPLES + 2 * _MARGIN
+    seconds = np.arange(n) / 44_100.0
+    noise = signal.lfilter([0.06], [1.0, -0.94], rng.standard_normal((n, 2)), axis=0) * 0.6
+    tone = np.zeros(n)
+    for start in np.arange(0.0, seconds[-1], 0.4):
+        since = np.maximum(seconds - start, 0.0)
+        pitch = 110.0 * 2.0 ** (rng.integers(0, 24) / 12.0)
+        partials = sum(np.sin(2 * np.pi * pitch * k * since) / k for k in range(1, 30))
+        tone += 0.12 * partials * np.exp(-4.0 * since) * (seconds >= start)
+    mix = np.stack([tone, 0.7 * tone], axis=1) + noise
+    return _rounded(0.5 * mix / np.abs(mix).max())
+
+
+@pytest.fixture(scope="session")
+def encode(original: NDArray[np.int16], tmp_path_factory: pytest.TempPathFactory) -> Encode:
+    """Return a function: ffmpeg arguments and a shift to a decoded segment (1, n, 2)."""
+    folder: Path = tmp_path_factory.mktemp("encodings")
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+
+    def run(name: str, *arguments: str, shift: int, rate_hz: int = 44_100) -> NDArray[np.float32]:
+        coded = folder / name
+        raw = ("-f", "s16le", "-ar", "44100", "-ac", "2")
+        if not coded.exists():
+            command = [ffmpeg, "-v", "error", *raw, "-i", "-", *arguments, str(coded)]
+            subprocess.run(command, input=original.tobytes(), check=True)
+        back = [ffmpeg, "-v", "error", "-i", str(coded), "-f", "s16le", "-ar", str(rate_hz), "-ac", "2", "-"]
+        out = subprocess.run(back, check=True, capture_output=True).stdout
+        decoded = np.frombuffer(out, np.int16).reshape(-1, 2)
+        return decoded[None, shift : shift + SEGMENT_SAMPLES].astype(np.float32) / 32_768.0
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def untouched(original: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return the original as a segment: (1, n, 2)."""
+    return original[None, :SEGMENT_SAMPLES].astype(np.float32) / 32_768.0

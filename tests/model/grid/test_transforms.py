@@ -1,0 +1,107 @@
+"""The transforms against their definitions, and against their inverses."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.grid.celt import ResampledCeltEvidence
+from model.grid.constants import CELT_PREEMPHASIS, MPEG_SUBBANDS, MPEG_TAPS
+from model.grid.errors import GridError
+from model.grid.mdct import MDCTEvidence, celt_at_48k
+from model.grid.mp3_hybrid import HybridEvidence, SubbandEvidence
+from model.grid.mpeg_prototype import analysis_matrix
+from model.grid.stretches import every_offset, every_offset_reversed
+from model.grid.windows import celt, kaiser_bessel_derived, named, power_sine, sine
+
+
+def _array(tensor: object) -> NDArray[np.float32]:
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+@pytest.mark.parametrize("window", [kaiser_bessel_derived(256, 5.0), sine(256), power_sine(256), celt()])
+def test_windows_reconstruct(window: NDArray[np.float64]) -> None:
+    """Guards the shapes: overlapping squares add up to one, or no decoder would use them."""
+    half = window.size // 2
+    np.testing.assert_allclose(window[:half] ** 2 + window[half:] ** 2, 1.0, atol=1e-12)
+
+
+def test_an_unknown_window_is_refused() -> None:
+    """Guards the configuration: a typing error must not become a silent default."""
+    with pytest.raises(GridError):
+        named("hann", 256)
+
+
+def test_every_offset_is_a_sliding_window() -> None:
+    """Guards the copying trick in both directions."""
+    rows = np.arange(40, dtype=np.float32).reshape(2, 20)
+    forward = np.lib.stride_tricks.sliding_window_view(rows, 6, axis=1)[:, :11]
+    np.testing.assert_array_equal(_array(every_offset(rows, 11, 6)), forward)
+    np.testing.assert_array_equal(_array(every_offset_reversed(rows, 11, 6)), forward[..., ::-1])
+
+
+def test_mdct_equals_its_definition() -> None:
+    """Guards fold, twiddles and the order of offsets and lines against the plain sum."""
+    frame = 64
+    layer = MDCTEvidence(frame, "kbd", 1, alpha=4.0)
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((2, 3 * frame)).astype(np.float32)
+    got = _array(layer.coefficients(keras.ops.convert_to_tensor(x)))
+    lines = np.round(layer.positions() * frame - 0.5)
+    n = np.arange(2 * frame)[:, None]
+    basis = np.cos(np.pi / frame * (n + 0.5 + frame / 2) * (lines + 0.5)) * np.sqrt(2 / frame)
+    basis *= kaiser_bessel_derived(frame, 4.0)[:, None]
+    wanted = np.lib.stride_tricks.sliding_window_view(x, 2 * frame, axis=1)[:, :frame] @ basis
+    ordered = np.stack([_array(layer.in_order(channel)) for channel in got])
+    np.testing.assert_allclose(ordered, wanted, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MDCTEvidence(256, "sine", 1),
+        lambda: celt_at_48k(1, "celt"),
+        lambda: ResampledCeltEvidence(1),
+        lambda: HybridEvidence(1),
+        lambda: SubbandEvidence(1),
+    ],
+)
+def test_rounding_noise_has_unit_gain(make: Callable[[], MDCTEvidence]) -> None:
+    """Guards the unit of the hole: white noise stays as strong in every transform."""
+    layer = make()
+    rng = np.random.default_rng(2)
+    blocks = -(-layer.needed // layer.hop())
+    x = rng.standard_normal((2, blocks * layer.hop())).astype(np.float32)
+    spread = float(_array(layer.coefficients(keras.ops.convert_to_tensor(x))).std())
+    assert spread == pytest.approx(1.0, abs=0.06)
+
+
+def test_polyphase_nearly_reconstructs() -> None:
+    """Guards the table of 512 taps: the standard's own reconstruction error is -84 dB on noise."""
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal(4_096)
+    analysis = analysis_matrix(np.arange(MPEG_SUBBANDS))
+    rows = np.lib.stride_tricks.sliding_window_view(x, MPEG_TAPS)[::MPEG_SUBBANDS]
+    out = np.zeros(x.size)
+    for index, subbands in enumerate(rows @ analysis):
+        start = index * MPEG_SUBBANDS
+        out[start : start + MPEG_TAPS] += analysis @ subbands
+    middle = slice(1_024, 3_072)
+    scale = float(out[middle] @ x[middle] / (x[middle] @ x[middle]))
+    error = out[middle] / scale - x[middle]
+    assert 10 * np.log10((error**2).mean()) < -83.0
+
+
+def test_preemphasis_is_undone_in_the_level() -> None:
+    """Guards the whitening of CELT at 48 kHz: a sine comes out at its own level."""
+    layer = celt_at_48k(1, "celt")
+    hertz = 8_012.5  # the middle of line 320
+    seconds = np.arange(2_880) / 48_000.0
+    x = np.stack([np.cos(2 * np.pi * hertz * seconds)] * 2).astype(np.float32)
+    lines = _array(layer.coefficients(keras.ops.convert_to_tensor(x)))[0]
+    strongest = float(np.abs(lines[2:]).max())
+    flat = float(np.sqrt(960 / 2) * (celt() ** 1).sum() / (2 * 960))
+    assert CELT_PREEMPHASIS > 0.0
+    assert strongest == pytest.approx(2 * flat, rel=0.1)
