@@ -23,6 +23,7 @@ from rich.text import Text
 
 from demo.kafka.local_kafka import KAFKA_VERSION, LocalKafka, LocalKafkaError
 from demo.worker_process import WorkerDiedError, WorkerProcess
+from worker.cli.environment import configure_quiet_logging
 from worker.cli.json_lines import to_line, verdict_object
 from worker.cli.submit import make_delivery, publish
 from worker.cli.terminal import decision_text, probability_text
@@ -96,6 +97,7 @@ def run(console: Console, *, keep: bool) -> None:
             kafka = stack.enter_context(LocalKafka())
         use_settings(kafka.bootstrap_servers)
         settings = Settings(_env_file=None)
+        configure_quiet_logging(settings)
         create_topics(settings, partitions=_PARTITIONS)
         worker = stack.enter_context(WorkerProcess(os.environ, _RUN / "worker.log", folder))
         with step(console, f"{len(clips)} delivery events go into {settings.deliveries_topic}"):

@@ -148,7 +148,7 @@ def _print_table(
             decision_text(judgement.decision.value.lower()),
             probability_text(judgement.probability),
             Text(" ".join(printable(part) for part in (judgement.codec, judgement.bitrate_class) if part) or "-"),
-            Text(f"{judgement.reason.value}: {printable(judgement.detail)}"),
+            Text(printable(judgement.detail)),
         )
     console = output()
     console.print(table)

@@ -1,7 +1,5 @@
 """`lossgate run`: the worker."""
 
-import typer
-
 from worker.cli.environment import load_settings
 from worker.exceptions import SettingsError
 from worker.logs import configure_logging

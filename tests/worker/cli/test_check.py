@@ -176,14 +176,17 @@ def test_setting_that_is_not_json_is_named(runner: CliRunner, monkeypatch: pytes
     assert "hunter2" not in result.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
-def test_unreadable_folder_is_for_review(tmp_path: Path) -> None:
+def test_unreadable_folder_is_for_review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that can't be searched does not pass for an empty one."""
-    locked = tmp_path / "locked"
-    locked.mkdir(mode=0o000)
+
+    def refuse(folder: str) -> None:
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root, who may run this, may read everything
     (found,) = find_audio([str(tmp_path)])
     assert found.problem is not None
     assert found.problem.reason is Reason.ACCESS_DENIED
+    assert found.problem.detail == "The folder can't be read: Permission denied."
 
 
 def test_results_come_in_order_and_no_further_ahead_than_the_lanes() -> None:
