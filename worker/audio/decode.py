@@ -5,6 +5,8 @@ libsndfile is the second decoder: for the formats tensorflow-io refuses or misre
 tensorflow-io never sees a FLAC whose announced length isn't the real one: it would wait for ever.
 """
 
+import os
+import tempfile
 from collections.abc import Callable
 
 import numpy as np
@@ -29,6 +31,18 @@ _MAX_FRAME_OVERHEAD = 64  # bytes of headers around a frame's samples, generousl
 _INT16_SCALE, _INT32_SCALE, _UINT8_SCALE = 2.0**-15, 2.0**-31, 2.0**-7
 
 ReadWindow = Callable[[Window], NDArray[np.float32]]
+
+
+def warm_up() -> None:
+    """Decode one FLAC with each decoder: the first one is slow, and a broken installation shows here."""
+    with tempfile.TemporaryFile(prefix="lossgate-") as file:
+        soundfile.write(file, np.zeros((SEGMENT_SAMPLES, SEGMENT_CHANNELS)), 44_100, format="FLAC")
+        size = file.seek(0, os.SEEK_END)
+        stored = StoredObject(f"/proc/self/fd/{file.fileno()}", file, size, version_tag=None, sha256=None)
+        info = _header(stored)
+        window = (Window(0, SEGMENT_SAMPLES),)
+        _read_all(_tensorflow_io_reader(stored), info, window)
+        _read_all(_libsndfile_reader(stored, info, SEGMENT_SAMPLES), info, window)
 
 
 def decode_object(stored: StoredObject, limits: Limits) -> DecodedAudio:

@@ -32,8 +32,10 @@ def main() -> None:
 
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    from worker.audio.read import read_object  # noqa: PLC0415 -- loads tensorflow-io
+    from worker.audio.decode import warm_up  # noqa: PLC0415 -- loads tensorflow-io
+    from worker.audio.read import read_object  # noqa: PLC0415
 
+    warm_up()
     connection.send_bytes(READY)
     retries = 0
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,12 +20,12 @@ from worker.audio.decoder_pool import DecoderPool
 from worker.exceptions import FatalError, UnusableAudioError
 from worker.records import Reason
 
-DEADLINE_S = 2.0
+DEADLINE_S = 4.0
 
 
 @pytest.fixture(scope="module")
 def small_pool(inbox: Path) -> Iterator[DecoderPool]:
-    """One child, two seconds."""
+    """One child, four seconds."""
     with DecoderPool(make_settings(inbox, decode_deadline_s=DEADLINE_S)) as decoders:
         decoders.warm_up()
         yield decoders
@@ -72,7 +73,7 @@ def test_killed_at_the_deadline(small_pool: DecoderPool, write: Write) -> None:
         small_pool.read(str(path), None)
     took = time.monotonic() - started
     assert caught.value.reason == Reason.DECODE_TIMEOUT
-    assert DEADLINE_S <= took < DEADLINE_S + 0.5
+    assert DEADLINE_S <= took < DEADLINE_S + 2
     assert gone(pid)
     assert kills + 1 == metrics.DECODER_KILLS.labels("deadline")._value.get()
     assert small_pool.read(str(path), None).facts.total_samples == 400_000
@@ -150,12 +151,12 @@ ORPHANING = """
 import os, signal, sys
 from tests.worker.audio.conftest import make_settings
 from worker.audio.decoder_pool import DecoderPool
-pool = DecoderPool(make_settings("/tmp")).__enter__()
+pool = DecoderPool(make_settings(sys.argv[2])).__enter__()
 pool.warm_up()
 (child,) = pool._children
 if sys.argv[1] == "busy":
     from worker.audio.child_protocol import Request, send_request
-    send_request(child._connection, Request(sys.argv[2], None))
+    send_request(child._connection, Request(sys.argv[2] + "a.flac", None))
 print(child.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -164,8 +165,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.parametrize("state", ["idle", "busy"])
 def test_children_die_with_the_worker(state: str) -> None:
     """However hard the worker dies, no child is left, whether it waits or works."""
+    silent = socket.create_server(("127.0.0.1", 0))  # accepts in the kernel and never answers
     run = subprocess.run(
-        [sys.executable, "-c", ORPHANING, state, "/dev/null"],
+        [sys.executable, "-c", ORPHANING, state, f"http://127.0.0.1:{silent.getsockname()[1]}/"],
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[3],
         check=False,
@@ -173,3 +175,4 @@ def test_children_die_with_the_worker(state: str) -> None:
     assert run.returncode == -signal.SIGKILL
     pid = int(run.stdout)
     assert eventually(lambda: gone(pid), 5)
+    silent.close()
