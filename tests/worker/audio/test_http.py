@@ -19,6 +19,7 @@ from worker.exceptions import UnusableAudioError
 from worker.records import Reason
 
 DEADLINE_S = 3.0
+DEAD_PORT = 1
 
 
 class Server(ThreadingHTTPServer):
@@ -89,7 +90,11 @@ def server() -> Iterator[Server]:
 def http_pool(server: Server) -> Iterator[DecoderPool]:
     """A pool that reads from the server, 4 MiB and three seconds at most."""
     settings = make_settings(
-        server.url(""), max_object_bytes=4 * MIB, decode_deadline_s=DEADLINE_S, fetch_attempts=2, whole_object_bytes=0
+        server.url(""),
+        f"http://127.0.0.1:{DEAD_PORT}/",
+        max_object_bytes=4 * MIB,
+        decode_deadline_s=DEADLINE_S,
+        fetch_attempts=2,
     )
     with DecoderPool(settings) as decoders:
         decoders.warm_up()
@@ -164,7 +169,6 @@ def test_broken_bodies(http_pool: DecoderPool, server: Server, write: Write, nam
     assert reason_of(http_pool, server.url(name)) == Reason.FETCH_FAILED
 
 
-def test_dead_server() -> None:
+def test_dead_server(http_pool: DecoderPool) -> None:
     """Nobody listens: tried again, then given up."""
-    with DecoderPool(make_settings("http://127.0.0.1:1/", fetch_attempts=2)) as decoders:
-        assert reason_of(decoders, "http://127.0.0.1:1/a.flac") == Reason.FETCH_FAILED
+    assert reason_of(http_pool, f"http://127.0.0.1:{DEAD_PORT}/a.flac") == Reason.FETCH_FAILED
