@@ -61,9 +61,11 @@ def bench(work: Work = DEFAULT_WORK, seed: Seed = 1, jobs: Jobs = 2) -> None:
 @app.command()
 def train(
     work: Work = DEFAULT_WORK,
-    steps: Annotated[int, typer.Option(min=1, help="Batches.")] = 1_500,
+    minutes: Annotated[float, typer.Option(help="Time budget; the learning rate falls with the clock.")] = 45.0,
+    steps: Annotated[int, typer.Option(min=1, help="Most batches, whichever comes first.")] = 1_000_000,
     groups: Annotated[int, typer.Option(min=1, help="Tracks a batch; each brings two true and four lossy crops.")] = 8,
     learning_rate: Annotated[float, typer.Option(help="Peak of the cosine schedule.")] = 2e-3,
+    warm_start: Annotated[Path | None, typer.Option(help="Weights of an earlier run to go on from.")] = None,
     check_every: Annotated[int, typer.Option(min=1, help="Steps between looks at the validation sources.")] = 100,
     seed: Seed = 1,
 ) -> None:
@@ -71,7 +73,15 @@ def train(
     from model.training import steps as pipeline
     from model.training.train import Settings
 
-    settings = Settings(steps=steps, groups=groups, learning_rate=learning_rate, check_every=check_every, seed=seed)
+    settings = Settings(
+        minutes=minutes,
+        warm_start=str(warm_start or ""),
+        steps=steps,
+        groups=groups,
+        learning_rate=learning_rate,
+        check_every=check_every,
+        seed=seed,
+    )
     facts = pipeline.run_training(work, settings)
     typer.echo(f"trained on {facts['training_tracks']} tracks in {facts['train_minutes']} min")
 

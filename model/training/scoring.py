@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model.bandwidth import measure_bandwidth_hz, measure_rolloff_hz, segment_levels_dbfs
+from model.bandwidth import measure_bandwidth_hz, segment_levels_dbfs
 from model.constants import SEGMENT_SAMPLES
 from model.training.bench import BenchTrack, Item
 from model.training.progress import Progress
@@ -26,7 +26,6 @@ class ScoredItem:
     bitrate_logits: NDArray[np.float64]
     levels_dbfs: NDArray[np.float64]
     bandwidth_hz: float
-    rolloff_hz: float
 
 
 def segments_of(bench: BenchTrack, item: Item, limit: int | None = None) -> NDArray[np.float32]:
@@ -65,7 +64,6 @@ def score(
                 outputs["bitrate_logits"],
                 segment_levels_dbfs(audio),
                 measure_bandwidth_hz(audio, item.rate_hz) if label else 0.0,
-                measure_rolloff_hz(audio, item.rate_hz) if label else 0.0,
             )
         )
         if label:

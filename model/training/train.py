@@ -1,6 +1,7 @@
 """The third step, ``train``."""
 
 import json
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from model.training.scoring import auc, score
 
 BEST_FILE = "best.weights.h5"
 LOG_FILE = "train.jsonl"
+WARM_UP_STEPS = 50
 STOPPING_ITEMS = 12  # items a track that early stopping looks at
 
 
@@ -25,13 +27,24 @@ STOPPING_ITEMS = 12  # items a track that early stopping looks at
 class Settings:
     """What a training run depends on, beside the bench."""
 
-    steps: int = 2_500
+    minutes: float = 45.0
+    """Time budget: the learning rate falls with the clock, so that a busy machine still ends annealed."""
+    steps: int = 1_000_000
+    """Upper bound on the batches, whichever comes first."""
     groups: int = 8
     crop_samples: int = SEGMENT_SAMPLES // 2
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
-    check_every: int = 200
+    check_every: int = 100
     seed: int = 1
+    warm_start: str = ""
+    """Weights to go on from; empty for a fresh start."""
+
+
+def learning_rate(peak: float, step: int, share: float) -> float:
+    """Return the learning rate: a short linear warm-up over steps, then half a cosine over ``share`` of the run."""
+    warm = min(1.0, step / WARM_UP_STEPS)
+    return max(peak * warm * 0.5 * (1.0 + math.cos(math.pi * min(share, 1.0))), 1e-6)
 
 
 def _stopping_pairs(benches: list[BenchTrack], seed: int) -> list[tuple[BenchTrack, Item]]:
@@ -74,10 +87,9 @@ def train(training: tuple[BenchTrack, ...], stopping: list[BenchTrack], out: Pat
     keras.utils.set_random_seed(settings.seed)
     network = build_network(settings.crop_samples, seed=settings.seed)
     served = build_network(SEGMENT_SAMPLES, seed=settings.seed)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        1e-4, settings.steps, warmup_target=settings.learning_rate, warmup_steps=min(100, settings.steps // 10 + 1)
-    )
-    optimiser = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0)
+    if settings.warm_start:
+        network.load_weights(settings.warm_start)
+    optimiser = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, clipnorm=1.0)
     network.compile(optimizer=optimiser, loss=losses.LOSSES, loss_weights=losses.LOSS_WEIGHTS)
     sampler = GroupSampler(training, settings.groups, settings.crop_samples, settings.seed)
     pairs = _stopping_pairs(stopping, settings.seed)
@@ -85,10 +97,12 @@ def train(training: tuple[BenchTrack, ...], stopping: list[BenchTrack], out: Pat
     running: list[float] = []
     with (out / LOG_FILE).open("w", encoding="utf-8") as log:
         for step, (samples, truths) in enumerate(prefetched(sampler, settings.steps), start=1):
+            share = max((time.monotonic() - began) / (60.0 * settings.minutes), step / settings.steps)
+            optimiser.learning_rate = learning_rate(settings.learning_rate, step, share)
             values = network.train_on_batch(samples, truths, return_dict=True)
             network.reset_metrics()
             running.append(float(values["loss"]))
-            if step % settings.check_every and step != settings.steps:
+            if step % settings.check_every and share < 1.0:
                 continue
             served.set_weights(network.get_weights())
             measured = _check(served, pairs)
@@ -103,5 +117,7 @@ def train(training: tuple[BenchTrack, ...], stopping: list[BenchTrack], out: Pat
             words = ", ".join(f"{key} {value:.4g}" for key, value in line.items())
             sys.stderr.write(f"{words}{' *' if better else ''} ({settings.groups * GROUP_ROWS} rows a step)\n")
             sys.stderr.flush()
+            if share >= 1.0:
+                break
     served.load_weights(out / BEST_FILE)
     return served

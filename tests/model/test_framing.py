@@ -1,5 +1,7 @@
 """From samples to segments."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,17 @@ RATES_HZ = (8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_00
 
 @pytest.mark.parametrize(
     ("rate_hz", "expected"),
-    [(44_100, 44_100), (88_200, 44_100), (352_800, 44_100), (22_050, 44_100), (11_025, 44_100), (48_000, 48_000)]
-    + [(96_000, 48_000), (32_000, 48_000), (50_000, 48_000)],
+    [
+        (44_100, 44_100),
+        (88_200, 44_100),
+        (352_800, 44_100),
+        (22_050, 44_100),
+        (11_025, 44_100),
+        (48_000, 48_000),
+        (96_000, 48_000),
+        (32_000, 48_000),
+        (50_000, 48_000),
+    ],
 )
 def test_rates_keep_their_family(rate_hz: int, expected: int) -> None:
     """Guards the frame grid: 44.1 and 48 kHz material is never resampled into the other family."""
@@ -37,7 +48,7 @@ def test_windows_lie_inside_apart_and_in_order(rate_hz: int, max_windows: int, e
     assert 1 <= len(windows) <= max_windows
     assert windows[0].start >= 0
     assert windows[-1].start + windows[-1].length <= total
-    for before, after in zip(windows, windows[1:], strict=False):
+    for before, after in itertools.pairwise(windows):
         assert before.start + before.length <= after.start
 
 
@@ -50,7 +61,7 @@ def test_windows_spread_over_the_track() -> None:
     """Guards against looking at the beginning only."""
     windows = plan_windows(100 * SEGMENT_SAMPLES, 44_100, 4)
     centres = [(w.start + w.length / 2) / (100 * SEGMENT_SAMPLES) for w in windows]
-    assert [0.125, 0.375, 0.625, 0.875] == pytest.approx(centres, abs=1e-6)
+    assert pytest.approx(centres, abs=1e-6) == [0.125, 0.375, 0.625, 0.875]
 
 
 def test_no_window_allowed_is_an_error() -> None:
@@ -64,7 +75,7 @@ def test_a_planned_window_becomes_one_segment(rate_hz: int) -> None:
     """Guards the exact size after resampling, at every rate."""
     samples = np.full((window_samples(rate_hz), 2), 0.25, dtype=np.float32)
     segment = to_segment(samples, rate_hz)
-    assert (SEGMENT_SAMPLES, 2) == segment.shape
+    assert segment.shape == (SEGMENT_SAMPLES, 2)
     assert segment.dtype == np.float32
     # A constant stays constant up to both ends: the resampler's edges were cut away.
     assert np.abs(segment - 0.25).max() < 1e-3
