@@ -1,7 +1,8 @@
 """``python -m model``: from a folder of lossless audio to a released detector.
 
-The steps in order: ``corpus`` (screen, mix, master), ``bench`` (round trips), ``train``,
-``calibrate``, ``evaluate``.  Each reads what the one before wrote under ``--work``.
+The steps in order: ``render`` (only for MIDI and tracker modules), ``corpus`` (screen, mix,
+master), ``bench`` (round trips), ``train``, ``calibrate``, ``evaluate``.  Each reads what the
+one before wrote under ``--work``.
 """
 
 # ruff: noqa: PLC0415 - each command imports what it needs: --help must not wait for TensorFlow
@@ -20,6 +21,24 @@ DEFAULT_WORK = Path("build/model")
 Work = Annotated[Path, typer.Option(help="Folder for tracks, round trips and checkpoints.")]
 Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Parallel workers.")]
+
+
+@app.command()
+def render(
+    songs: Annotated[Path, typer.Option(help="Folder of MIDI files and tracker modules.")],
+    out: Annotated[Path, typer.Option(help="Folder of source groups to add to, for corpus --audio.")],
+    soundfont: Annotated[Path | None, typer.Option(help="Lossless SF2 for the MIDI files.")] = None,
+    rate: Annotated[int, typer.Option(help="Sampling rate in Hz.")] = 44_100,
+) -> None:
+    """Render MIDI (fluidsynth) and tracker modules (openmpt123) to lossless source groups."""
+    from model.training import rendering
+
+    known = rendering.MIDI_SUFFIXES | rendering.MODULE_SUFFIXES
+    found = sorted(path for path in songs.rglob("*") if path.suffix.lower() in known)
+    done, errors = rendering.render_all(found, soundfont, out, rate)
+    for error in errors:
+        typer.echo(error, err=True)
+    typer.echo(f"{done} songs in {out}")
 
 
 @app.command()
@@ -104,7 +123,7 @@ def evaluate(
     work: Work = DEFAULT_WORK,
     model_dir: Annotated[Path | None, typer.Option(help="Folder of the artefact; the released one by default.")] = None,
     reports: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("build/reports"),
-    words: Annotated[Path | None, typer.Option(help="JSON with the report's texts: verdict, next.")] = None,
+    words: Annotated[Path | None, typer.Option(help="JSON with the report's texts: verdict, sources, next.")] = None,
     made_with: Annotated[list[str] | None, typer.Option(help="Command to list before this one; repeat.")] = None,
 ) -> None:
     """Measure an artefact on held-out sources: the table by codec and bitrate, and all its faults."""

@@ -85,8 +85,8 @@ def render(report: Mapping[str, Any], words: Mapping[str, str]) -> str:
 
     Args:
         report: what ``evaluate`` measured, with ``run`` and ``policy`` beside it.
-        words: texts for ``verdict`` (what the figures mean) and ``next``; written by a person
-            who has read the figures, empty on a first run.
+        words: texts for ``verdict`` (what the figures mean), ``sources`` and ``next``; written by
+            a person who has read the figures, empty on a first run.
     """
     run, policy = report["run"], report["policy"]
     true = report["true_recordings"]
@@ -115,12 +115,15 @@ def render(report: Mapping[str, Any], words: Mapping[str, str]) -> str:
             f"no verdict under {policy['minimum_bandwidth_hz']:.0f} Hz of bandwidth."
         ),
         "## How it was made",
+        words.get("sources", ""),
         "![Training](first-detector-training.png)",
         "```\n" + "\n".join(run["commands"]) + "\n```",
         _table(("fact", "value"), [(key, value) for key, value in run["facts"].items()]),
-        f"Held-out source groups ({len(report['source_groups'])}): "
-        + ", ".join(f"`{group}`" for group in report["source_groups"])
-        + ".",
+        "### Source groups",
+        *(
+            f"{name} ({len(groups)}): " + ", ".join(f"`{group}`" for group in groups) + "."
+            for name, groups in run["groups"].items()
+        ),
         "## What next" if words.get("next") else "",
         words.get("next", ""),
     ]

@@ -84,6 +84,12 @@ def run_evaluation(
     figures["training_log"] = log
     figures["run"] = {
         "commands": [*commands, meta.get("train_command", ""), _command()],
+        "groups": {
+            "training": meta.get("training_groups", []),
+            "early stopping": meta.get("stopping_groups", []),
+            "calibration and thresholds": meta.get("calibration_groups", []),
+            "test": figures["source_groups"],
+        },
         "facts": {
             "artefact": f"{artefact.name} {artefact.version}",
             "weights SHA-256": artefact.sha256,

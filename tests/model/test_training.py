@@ -14,7 +14,7 @@ from model.__main__ import app
 from model.artefact import load_artefact
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES, bitrate_class_index
 from model.policy import Policy
-from model.training import bench, codecs, mastering, round_trip, sources, tracks
+from model.training import bench, codecs, mastering, rendering, round_trip, sources, tracks
 from model.training.bench import Item
 from model.training.dataset import GROUP_ROWS, LOSSY_A_GROUP, TRUE_A_GROUP, targets
 from model.training.losses import lossy_loss, masked_cross_entropy
@@ -126,6 +126,16 @@ def test_a_round_trip_changes_the_samples_but_not_the_music(family: str) -> None
     correlation = np.fft.irfft(np.fft.rfft(y, 131_072) * np.conj(np.fft.rfft(x, 131_072)))
     assert correlation.max() / (np.linalg.norm(x) ** 2) > 0.4  # noise is the hardest music
     assert not np.array_equal(pcm[: len(decoded)], decoded[: len(pcm)])
+
+
+def test_a_missing_renderer_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards the message where fluidsynth or openmpt123 is absent: the song is named, nothing half-made stays."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    songs = [tmp_path / "song.mid", tmp_path / "tune.xm"]
+    done, errors = rendering.render_all(songs, tmp_path / "font.sf2", tmp_path / "out", 44_100)
+    assert done == 0
+    assert [error.split(":")[0] for error in errors] == ["song.mid", "tune.xm"]
+    assert not list((tmp_path / "out").rglob("*.wav"))
 
 
 @needs_ffmpeg
