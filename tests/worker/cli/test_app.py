@@ -73,3 +73,20 @@ def test_every_exit_code_is_explained() -> None:
 def test_probability_is_not_rounded_to_certainty(probability: float | None, expected: str) -> None:
     """What is not quite certain is not shown as certain."""
     assert probability_text(probability) == expected
+
+
+def test_fault_of_ours_does_not_look_like_a_rejected_file() -> None:
+    """Python ends with 1 on an exception nobody caught; here that would say "rejected"."""
+    program = (
+        "import sys, types\n"
+        "broken = types.ModuleType('worker.pipeline')\n"
+        "broken.open_pipeline = lambda settings: 1 / 0\n"
+        "sys.modules['worker.pipeline'] = broken\n"
+        "from worker.cli import main\n"
+        "sys.argv[1:] = ['check', 'x.flac']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == ExitCode.FAILED
+    assert done.stdout == ""
+    assert "ZeroDivisionError" in done.stderr
