@@ -24,9 +24,7 @@ def content_identity(audio_uri: str, facts: AudioFacts | None) -> str:
 
 def verdict_id(event_id: UUID, content: str, detector: DetectorIdentity) -> UUID:
     """UUIDv5 of event, content, network and policy: the same judgement made twice has the same id."""
-    return uuid5(
-        VERDICT_NAMESPACE, "\n".join((str(event_id), content, detector.model_sha256, detector.policy_version))
-    )
+    return uuid5(VERDICT_NAMESPACE, "\n".join((str(event_id), content, detector.model_sha256, detector.policy_version)))
 
 
 def make_verdict(

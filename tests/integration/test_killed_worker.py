@@ -24,27 +24,30 @@ from tests.integration.support import (
 DELIVERIES = 200
 PARTITIONS = 4
 FILES = 10
+SECONDS = 10.0  # long enough that the kill comes well before the end
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(500)
 def test_sigkill_midway_loses_nothing_and_doubles_nothing(
     local_kafka: LocalKafka, topics: Topics, free_ports: list[int], tmp_path: Path
 ) -> None:
     """SIGKILL of one of two workers: a `read_committed` reader sees one verdict for each of 200 deliveries."""
-    files = [write_flac(tmp_path / f"{number}.flac", seed=number) for number in range(FILES)]
+    files = [write_flac(tmp_path / f"{number}.flac", SECONDS, seed=number) for number in range(FILES)]
     ids = [f"delivery-{number}" for number in range(DELIVERIES)]
     codec = wire()
     events = [codec.encode_delivery(delivery_of(str(files[n % FILES]), ids[n])) for n in range(DELIVERIES)]
     publish(local_kafka.bootstrap_servers, topics.deliveries, events, PARTITIONS)
 
     bootstrap = local_kafka.bootstrap_servers
-    first, second = (worker_settings(bootstrap, topics, tmp_path, port) for port in free_ports[:2])
+    first, second = (
+        worker_settings(bootstrap, topics, tmp_path, port) | {"LOSSGATE_LANES": "1"} for port in free_ports[:2]
+    )
     with worker_process(second, tmp_path / "second.log"), worker_process(first, tmp_path / "first.log") as victim:
         wait_for(DELIVERIES // 10, bootstrap, topics.verdicts, within_s=90)
         os.killpg(victim.pid, signal.SIGKILL)
         killed_after = len(committed(bootstrap, topics.verdicts))
-        wait_for(DELIVERIES, bootstrap, topics.verdicts, within_s=180)
+        wait_for(DELIVERIES, bootstrap, topics.verdicts, within_s=300)
         time.sleep(2)  # a duplicate would come after the last one
     assert killed_after < DELIVERIES, "all was done before the kill: the test proved nothing"
     verdicts = read_verdicts(bootstrap, topics.verdicts, codec)
