@@ -88,7 +88,7 @@ def train(
     check_every: Annotated[int, typer.Option(min=1, help="Steps between looks at the validation sources.")] = 100,
     seed: Seed = 1,
 ) -> None:
-    """Train the network on the bench; keeps the weights with the best validation AUC."""
+    """Train the network on the bench; the validation AUC is watched, not chosen by."""
     from model.training import steps as pipeline
     from model.training.train import Settings
 
@@ -111,7 +111,7 @@ def calibrate(
     work: Work = DEFAULT_WORK,
     out: Annotated[Path, typer.Option(help="Folder of the artefact.")] = Path("build/released"),
 ) -> None:
-    """Calibrate on validation sources used for nothing else, choose thresholds, write the artefact."""
+    """Calibrate and choose thresholds on the validation sources, write the artefact."""
     from model.training import steps as pipeline
 
     policy = pipeline.run_calibration(work, out, version)

@@ -1,6 +1,7 @@
 """The fourth step, ``calibrate``: logits to probabilities, probabilities to thresholds.
 
-Both are fitted on validation sources that neither training nor early stopping has seen.
+Both are fitted on the validation sources, which the training only watched: its weights are
+the last ones of an annealed schedule, no checkpoint is chosen by them.
 """
 
 from collections.abc import Sequence

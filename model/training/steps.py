@@ -16,9 +16,8 @@ from model.network import build_network
 from model.policy import Policy
 from model.training import evaluate, plots, release, report
 from model.training.bench import load_bench, manifest_sha256
-from model.training.halves import halves
 from model.training.scoring import score
-from model.training.train import BEST_FILE, LOG_FILE, Settings, train
+from model.training.train import LOG_FILE, WEIGHTS_FILE, Settings, train
 
 FACTS_FILE = "facts.json"
 REPORT_STEM = "first-detector"
@@ -33,8 +32,8 @@ def run_training(work: Path, settings: Settings) -> dict[str, Any]:
     """Train on the bench under ``work``; write weights, log and facts under ``work/train``."""
     began = time.time()
     training = load_bench(work / "bench", "train")
-    stopping, _ = halves(load_bench(work / "bench", "validation"))
-    train(training, stopping, work / "train", settings)
+    watched = load_bench(work / "bench", "validation")
+    train(training, watched, work / "train", settings)
     facts = {
         "settings": asdict(settings),
         "git_revision": release.git_revision(),
@@ -42,8 +41,6 @@ def run_training(work: Path, settings: Settings) -> dict[str, Any]:
         "training_tracks": len(training),
         "training_items": sum(len(bench.items) for bench in training),
         "training_groups": sorted({group for bench in training for group in bench.track.groups}),
-        "stopping_tracks": len(stopping),
-        "stopping_groups": sorted({group for bench in stopping for group in bench.track.groups}),
         "train_minutes": round((time.time() - began) / 60.0, 1),
         "train_command": _command(),
     }
@@ -54,14 +51,14 @@ def run_training(work: Path, settings: Settings) -> dict[str, Any]:
 def trained_network(work: Path) -> keras.Model:
     """Rebuild the network at full segment length with the best weights."""
     network = build_network(SEGMENT_SAMPLES)
-    network.load_weights(work / "train" / BEST_FILE)
+    network.load_weights(work / "train" / WEIGHTS_FILE)
     return network
 
 
 def run_calibration(work: Path, out: Path, version: str) -> Policy:
     """Calibrate the trained weights and write the artefact to ``out``."""
     facts = json.loads((work / "train" / FACTS_FILE).read_text(encoding="utf-8"))
-    _, calibration_tracks = halves(load_bench(work / "bench", "validation"))
+    calibration_tracks = load_bench(work / "bench", "validation")
     network = trained_network(work)
     _, policy = release.release(network, calibration_tracks, out, version=version, extra=facts)
     return policy
@@ -86,7 +83,6 @@ def run_evaluation(
         "commands": [*commands, meta.get("train_command", ""), _command()],
         "groups": {
             "training": meta.get("training_groups", []),
-            "early stopping": meta.get("stopping_groups", []),
             "calibration and thresholds": meta.get("calibration_groups", []),
             "test": figures["source_groups"],
         },
@@ -99,9 +95,7 @@ def run_evaluation(
             "training tracks / items / source groups": (
                 f"{meta.get('training_tracks')} / {meta.get('training_items')} / {len(meta.get('training_groups', []))}"
             ),
-            "source groups for early stopping / calibration": (
-                f"{len(meta.get('stopping_groups', []))} / {len(meta.get('calibration_groups', []))}"
-            ),
+            "source groups for calibration and thresholds": (len(meta.get("calibration_groups", []))),
             "held-out tracks / items / source groups": (
                 f"{figures['tracks']} / {figures['items']} / {len(figures['source_groups'])}"
             ),
