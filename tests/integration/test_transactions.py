@@ -183,9 +183,7 @@ def test_killed_workers_lose_and_double_nothing(local_kafka: LocalKafka, topics:
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_rebalances_drop_stale_outcomes(local_kafka: LocalKafka, topics: Topics, protocol: str) -> None:
     """Members join and leave while deliveries are judged: what was begun for a lost partition is not published."""
-    settings = _settings(
-        local_kafka, topics, kafka_group_protocol=protocol, lanes=8, max_in_flight_deliveries=200
-    )
+    settings = _settings(local_kafka, topics, kafka_group_protocol=protocol, lanes=8, max_in_flight_deliveries=200)
     first, second, third = (TrivialWorker(settings, nap_s=0.1) for _ in range(3))
     ids = _send(local_kafka, topics, 200)
     first.hold.clear()

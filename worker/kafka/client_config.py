@@ -1,6 +1,8 @@
 """Settings to the configurations of librdkafka's clients, and the clients made from them."""
 
 import logging
+import math
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -29,6 +31,8 @@ _RESERVED: Final = {
 }
 _MIN_FETCH_BYTES: Final = 1_000_000  # librdkafka's own largest message; a smaller fetch could never bring it
 _QUEUE_BACKOFF_MS: Final = 50  # librdkafka waits 1 s by default once its queue was full, and the lanes run dry
+_REPEAT_S: Final = 10.0  # between two lines of the same kind
+_REMEMBERED: Final = 1_000  # kinds
 
 OnFatal = Callable[[KafkaError], None]
 
@@ -100,6 +104,9 @@ def producer_config(settings: Settings) -> ClientConfig:
             "enable.idempotence": True,
             "compression.type": "lz4",
             "linger.ms": 0,  # a transaction is flushed at once anyway
+            # After an outage of all brokers the default drops the brokers it knew, the group's coordinator among
+            # them, and send_offsets_to_transaction then waits for ever (librdkafka issues 5511 and 5456).
+            "metadata.recovery.strategy": "none",
         }
     )
     return _with_properties(config, settings, "producer")
@@ -164,8 +171,10 @@ def _common(settings: Settings) -> dict[str, Any]:
     return {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "client.id": "lossgate",
+        "log.connection.close": False,  # brokers close idle connections all the time
+        "reconnect.backoff.max.ms": 2_000,
         "error_cb": _error_callback(None),
-        "logger": logging.getLogger("librdkafka"),
+        "logger": _LIBRDKAFKA,
     }
 
 
@@ -191,12 +200,45 @@ def _is_secret(name: str) -> bool:
 
 
 def _error_callback(on_fatal: OnFatal | None) -> Callable[[KafkaError], None]:
+    said_at: dict[int, float] = {}
+
     def on_error(error: KafkaError) -> None:
         if error.fatal():
             log.error("kafka_client_fatal", error=error.str(), code=error.name())
             if on_fatal is not None:
                 on_fatal(error)
-        else:
+        elif _is_due(said_at, error.code()):
             log.warning("kafka_client_error", error=error.str(), code=error.name())
 
     return on_error
+
+
+class _Sparse(logging.Filter):
+    """Lets each kind of librdkafka's lines through once in a while; in an outage there are dozens a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = str(record.args[0]) if isinstance(record.args, tuple) and record.args else str(record.msg)
+        return _is_due(self._said_at, kind)
+
+
+def _is_due(said_at: dict[Any, float], kind: Any) -> bool:
+    now = time.monotonic()
+    if now - said_at.get(kind, -math.inf) < _REPEAT_S:
+        return False
+    if len(said_at) >= _REMEMBERED:
+        said_at.clear()
+    said_at[kind] = now
+    return True
+
+
+def _make_logger() -> logging.Logger:
+    logger = logging.getLogger("librdkafka")
+    logger.addFilter(_Sparse())
+    return logger
+
+
+_LIBRDKAFKA: Final = _make_logger()

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -68,7 +69,7 @@ class Intake:
         budget: the ledger's; the intake pauses while it is spent.
         wire: decodes the events.
         dispatch: takes a delivery to the lanes; must not block.
-        quiesce: waits for the transaction in flight, before partitions are given up.
+        quiesce: keeps transactions away for as long as partitions are given up; waits for the one in flight.
         on_poll: told each time the loop comes round; for the probes.
     """
 
@@ -81,7 +82,7 @@ class Intake:
         budget: Budget,
         wire: Wire,
         dispatch: Callable[[Ticket, Delivery], None],
-        quiesce: Callable[[float], bool],
+        quiesce: Callable[[float], AbstractContextManager[bool]],
         on_poll: Callable[[], None] = lambda: None,
     ) -> None:
         self._consumer = consumer
@@ -270,9 +271,10 @@ class Intake:
         self._note_assignment("partitions_assigned", partitions)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if not self._quiesce(_QUIESCE_S):
-            log.warning("transaction_outlasts_revocation")
-        self._give_up(partitions)
+        with self._quiesce(_QUIESCE_S) as is_quiet:
+            if not is_quiet:
+                log.warning("transaction_outlasts_revocation")
+            self._give_up(partitions)
         self._note_assignment("partitions_revoked", partitions)
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:

@@ -9,7 +9,8 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -64,7 +65,8 @@ class Publisher:
         wire: encodes the outcomes.
         verdicts_topic: where verdicts go.
         dead_letters_topic: where dead letters go.
-        fail: told once, from the publisher's thread, of an error that must stop the worker.
+        fail: told once, from a thread of the publisher's, of an error that must stop the worker.
+        stall_limit_s: time after which a transaction that does not end counts as such an error.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Publisher:
         verdicts_topic: str,
         dead_letters_topic: str,
         fail: Callable[[BaseException], None],
+        stall_limit_s: float = 300.0,
     ) -> None:
         self._producer = producer
         self._consumer = consumer
@@ -85,12 +88,15 @@ class Publisher:
         self._verdicts_topic = verdicts_topic
         self._dead_letters_topic = dead_letters_topic
         self._fail = fail
+        self._stall_limit_s = stall_limit_s
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._transaction = threading.Lock()  # held from taking outcomes to settling them
         self._ready = threading.Event()
         self._stopping = threading.Event()
         self._giving_up = threading.Event()
         self._failed = threading.Event()
+        self._ended = threading.Event()
+        self._in_transaction_since: float | None = None
         self._too_large: set[Ticket] = set()
         self._aborts = 0
 
@@ -100,19 +106,23 @@ class Publisher:
         return self._ready.is_set() and self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread, and one that watches it."""
         self._thread.start()
+        threading.Thread(target=self._watch, name="publisher-watch", daemon=True).start()
 
-    def quiesce(self, timeout_s: float) -> bool:
-        """Wait until no transaction is in flight, for the intake, before it gives partitions up.
+    @contextmanager
+    def quiesce(self, timeout_s: float) -> Iterator[bool]:
+        """Let no transaction be in flight inside this block, in which the intake gives partitions up.
 
-        False if one still was at the end of the timeout.  Then the brokers decide: either the transaction's
-        offsets are committed before the next owner reads them, or the group's generation fences it.
+        Yields False if one did not end in time.  Then the brokers decide: either its offsets are committed
+        before the next owner may read them, or the group's generation fences it.
         """
-        if self._transaction.acquire(timeout=timeout_s):
-            self._transaction.release()
-            return True
-        return False
+        is_quiet = self._transaction.acquire(timeout=timeout_s)
+        try:
+            yield is_quiet
+        finally:
+            if is_quiet:
+                self._transaction.release()
 
     def close(self, timeout_s: float) -> bool:
         """Publish what is ready, end the transaction in flight and stop; False if that took too long."""
@@ -143,6 +153,16 @@ class Publisher:
             log.warning("publisher_gave_up")
         except BaseException as error:  # noqa: BLE001 -- a publisher that dies in silence would stop the offsets
             self._report(error)
+        finally:
+            self._ended.set()
+
+    def _watch(self) -> None:
+        """Tell of a transaction that does not end: librdkafka can hang in a call in spite of its timeout."""
+        while not self._ended.wait(min(1.0, self._stall_limit_s / 2)):
+            since = self._in_transaction_since
+            if since is not None and time.monotonic() - since > self._stall_limit_s:
+                self._report(FatalError(f"A Kafka transaction has not ended for {self._stall_limit_s:.0f} s."))
+                return
 
     def _report(self, error: BaseException) -> None:
         if not self._failed.is_set():
@@ -160,7 +180,7 @@ class Publisher:
             batch = self._ledger.take_ready(_BATCH)
             if not batch.outcomes:
                 return True  # revoked meanwhile
-            started = time.monotonic()
+            self._in_transaction_since = started = time.monotonic()
             is_committed = False
             try:
                 self._run_transaction(batch, membership)
@@ -169,6 +189,7 @@ class Publisher:
                 log.warning("transaction_put_back", outcomes=len(batch.outcomes), error=str(error))
                 return False
             finally:
+                self._in_transaction_since = None
                 settle = self._ledger.committed if is_committed else self._ledger.returned
                 settle(batch)
         self._aborts = 0

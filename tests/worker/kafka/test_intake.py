@@ -1,0 +1,306 @@
+"""The poll loop against a consumer that plays what the test says."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, TopicPartition
+
+from tests.worker.kafka.records_for_tests import DELIVERY
+from worker.exceptions import FatalError, TransientError
+from worker.kafka import intake as intake_module
+from worker.kafka.budget import Budget
+from worker.kafka.intake import Intake
+from worker.kafka.ledger import Ledger, Ticket
+from worker.kafka.publisher import Outcome
+from worker.kafka.wire import Wire
+from worker.records import DeadLetter, DeadLetterReason, Delivery
+from worker.settings import Settings
+
+SETTINGS = Settings(_env_file=None, windows_per_track=1)
+TOPIC = SETTINGS.deliveries_topic
+WIRE = Wire(SETTINGS)
+EVENT = WIRE.encode_delivery(DELIVERY)
+
+
+class _Message:
+    """What `poll` returns."""
+
+    def __init__(
+        self,
+        offset: int = 0,
+        value: bytes | None = EVENT,
+        partition: int = 0,
+        headers: Any = None,
+        timestamp: int = 1_790_000_000_000,
+        error: KafkaError | None = None,
+    ) -> None:
+        self._values = (offset, value, partition, headers, timestamp, error)
+
+    def topic(self) -> str:
+        return TOPIC
+
+    def offset(self) -> int:
+        return self._values[0]
+
+    def value(self) -> bytes | None:
+        return self._values[1]
+
+    def partition(self) -> int:
+        return self._values[2]
+
+    def headers(self) -> Any:
+        if isinstance(self._values[3], Exception):
+            raise self._values[3]
+        return self._values[3]
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self._values[4]
+
+    def error(self) -> KafkaError | None:
+        return self._values[5]
+
+    def key(self) -> bytes:
+        return b"key"
+
+
+Step = _Message | Callable[[], None]
+
+
+class _Consumer:
+    """Plays steps: messages to return, and rebalances to call back; stops the intake after the last."""
+
+    def __init__(self) -> None:
+        self.steps: deque[Step] = deque()
+        self.held: list[TopicPartition] = []
+        self.paused: set[int] = set()
+        self.callbacks: dict[str, Any] = {}
+        self.on_end: Callable[[], None] = lambda: None
+
+    def subscribe(self, topics: list[str], **callbacks: Any) -> None:
+        assert topics == [TOPIC]
+        self.callbacks = callbacks
+
+    def assignment(self) -> list[TopicPartition]:
+        return list(self.held)
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused |= {each.partition for each in partitions}
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused -= {each.partition for each in partitions}
+
+    def note_membership(self) -> None:
+        pass
+
+    def poll(self, _timeout: float) -> _Message | None:
+        if not self.steps:
+            self.on_end()
+            return None
+        step = self.steps.popleft()
+        if isinstance(step, _Message):
+            return step
+        step()
+        return None
+
+    def assign(self, *numbers: int) -> None:
+        partitions = [TopicPartition(TOPIC, number) for number in numbers]
+        self.callbacks["on_assign"](self, partitions)
+        self.held += partitions
+
+    def take(self, kind: str, *numbers: int) -> None:
+        partitions = [TopicPartition(TOPIC, number) for number in numbers]
+        self.callbacks[kind](self, partitions)
+        self.held = [each for each in self.held if each.partition not in numbers]
+
+
+class _Bench:
+    """An intake with its surroundings."""
+
+    def __init__(self, wire: Wire = WIRE, max_count: int = 100) -> None:
+        self.consumer = _Consumer()
+        self.budget = Budget(max_count, 10**9)
+        self.ledger: Ledger[Outcome] = Ledger(self.budget)
+        self.dispatched: list[tuple[Ticket, Delivery]] = []
+        self.quiesced = 0
+        self.intake = Intake(
+            self.consumer,
+            SETTINGS,
+            ledger=self.ledger,
+            budget=self.budget,
+            wire=wire,
+            dispatch=lambda ticket, delivery: self.dispatched.append((ticket, delivery)),
+            quiesce=self._quiesce,
+        )
+        self.consumer.on_end = self.intake.stop
+
+    def run(self, *steps: Step) -> None:
+        self.consumer.steps = deque([lambda: self.consumer.assign(0, 1), *steps])
+        self.intake.run(drain_deadline_s=0)
+
+    def letters(self) -> list[DeadLetter]:
+        return [each for _, each in self.ledger.take_ready(100).outcomes if isinstance(each, DeadLetter)]
+
+    @contextmanager
+    def _quiesce(self, _timeout_s: float) -> Iterator[bool]:
+        self.quiesced += 1
+        yield True
+
+
+def test_deliveries_are_dispatched_with_their_tickets() -> None:
+    """A good event reaches the lanes with coordinates, time and the replay it belongs to."""
+    bench = _Bench()
+    bench.run(_Message(5, headers=[("lossgate-replay", b"old"), ("lossgate-replay", b"r-1")]))
+    ((ticket, delivery),) = bench.dispatched
+    assert delivery == DELIVERY
+    assert (ticket.source.offset, ticket.replay_id) == (5, "r-1")
+    assert ticket.source.timestamp is not None
+    assert ticket.size > len(EVENT) + 131_072 * 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (_Message(value=None), DeadLetterReason.NOT_WIRE_FORMAT),
+        (_Message(value=b"{}"), DeadLetterReason.NOT_WIRE_FORMAT),
+        (_Message(value=EVENT + b"x"), DeadLetterReason.TRAILING_BYTES),
+        (_Message(value=EVENT + b"x" * 300_000), DeadLetterReason.EVENT_TOO_LARGE),
+        (_Message(value=b"", headers=[("h", b"x" * 300_000)]), DeadLetterReason.EVENT_TOO_LARGE),
+    ],
+)
+def test_unreadable_events_become_dead_letters(message: _Message, reason: DeadLetterReason) -> None:
+    """They skip the lanes, whole, and wait their turn in the ledger like any outcome."""
+    bench = _Bench()
+    bench.run(message)
+    (letter,) = bench.letters()
+    assert letter.reason == reason
+    assert (letter.value, letter.key) == (message.value(), b"key")
+    assert bench.dispatched == []
+
+
+def test_strange_timestamps_and_header_names_do_no_harm() -> None:
+    """Senders choose timestamps and header names; neither may end the poll loop."""
+    bench = _Bench()
+    broken = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    bench.run(_Message(0, timestamp=2**62), _Message(1, timestamp=-1), _Message(2, headers=broken))
+    assert [ticket.source.timestamp is None for ticket, _ in bench.dispatched] == [True, True, False]
+
+
+class _Faulty(Wire):
+    """A wire with a fault, or whose registry is away."""
+
+    faults: deque[Exception | None]
+
+    def decode_delivery(self, value: bytes | None) -> Delivery:
+        if self.faults and (fault := self.faults.popleft()):
+            raise fault
+        return super().decode_delivery(value)
+
+
+def _faulty(*faults: Exception | None) -> _Faulty:
+    wire = _Faulty(SETTINGS)
+    wire.faults = deque(faults)
+    return wire
+
+
+def test_faults_of_ours_end_in_a_dead_letter_too() -> None:
+    """An event that trips a fault in the reader must not end one worker after another."""
+    bench = _Bench(_faulty(ZeroDivisionError("a fault of ours")))
+    bench.run(_Message(0), _Message(1))
+    (letter,) = bench.letters()
+    assert letter.reason == DeadLetterReason.INTERNAL_ERROR
+    assert len(bench.dispatched) == 1
+
+
+def test_events_wait_for_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the registry is away its events wait in order, their partition pauses, and the other goes on."""
+    monkeypatch.setattr(intake_module, "_REGISTRY_BACKOFF_S", (0.0, 0.0))
+    away = TransientError("away")
+    bench = _Bench(_faulty(away, away, away, None))
+    paused: list[set[int]] = []
+    bench.run(
+        _Message(0),
+        lambda: paused.append(set(bench.consumer.paused)),
+        _Message(1),
+        _Message(0, partition=1),
+        lambda: None,
+        lambda: paused.append(set(bench.consumer.paused)),
+    )
+    assert paused == [{0}, set()]
+    assert sorted((ticket.source.partition, ticket.source.offset) for ticket, _ in bench.dispatched) == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+    ]
+
+
+def test_waiting_events_go_with_their_partition() -> None:
+    """An event that waits for the registry is the next owner's once its partition is revoked."""
+    bench = _Bench(_faulty(*[TransientError("away")] * 50))
+    bench.run(_Message(0), lambda: bench.consumer.take("on_revoke", 0))
+    assert (bench.budget.count, bench.dispatched) == (0, [])
+
+
+def test_the_budget_pauses_and_resumes_all_partitions() -> None:
+    """Over budget all partitions pause, those that come later too; with room again all resume."""
+    bench = _Bench(max_count=2)
+    seen: list[set[int]] = []
+
+    def finish() -> None:
+        for ticket, _ in bench.dispatched:
+            bench.ledger.complete(ticket, DEAD_LETTER_OUTCOME)
+        bench.ledger.committed(bench.ledger.take_ready(10))
+
+    bench.run(
+        _Message(0),
+        _Message(1),
+        lambda: seen.append(set(bench.consumer.paused)),
+        lambda: bench.consumer.assign(2),
+        lambda: seen.append(set(bench.consumer.paused)),
+        finish,
+        lambda: seen.append(set(bench.consumer.paused)),
+    )
+    assert seen == [{0, 1}, {0, 1, 2}, set()]
+
+
+DEAD_LETTER_OUTCOME: Any = object()
+
+
+def test_revoked_partitions_are_quiesced_and_lost_ones_are_not() -> None:
+    """Before a partition is given up its transaction ends; a lost one is gone already."""
+    bench = _Bench()
+    bench.run(lambda: bench.consumer.take("on_revoke", 0), lambda: bench.consumer.take("on_lost", 1))
+    assert bench.quiesced == 1
+    assert bench.ledger.partitions == frozenset()
+
+
+def test_passing_errors_are_passed_over_and_fatal_ones_are_not() -> None:
+    """A missing topic or an absent broker is waited for; a fatal error ends the worker."""
+    bench = _Bench()
+    bench.run(_Message(error=KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "no topic")), _Message(0))
+    assert len(bench.dispatched) == 1
+    with pytest.raises(FatalError):
+        _Bench().run(_Message(error=KafkaError(KafkaError._FATAL, "fatal", fatal=True)))
+
+
+def test_failures_of_others_end_the_loop() -> None:
+    """A lane or the publisher that fails ends the intake with its error."""
+    bench = _Bench()
+    with pytest.raises(ZeroDivisionError):
+        bench.run(lambda: bench.intake.fail(ZeroDivisionError()), _Message(0))
+
+
+def test_draining_takes_nothing_new_and_says_whether_all_was_done() -> None:
+    """After `stop` the partitions are paused, polling goes on, and what is in flight is waited for."""
+    bench = _Bench()
+    bench.consumer.steps = deque([lambda: bench.consumer.assign(0), _Message(0)])
+    assert not bench.intake.run(drain_deadline_s=0.05)
+    assert bench.consumer.paused == {0}
+
+    bench = _Bench()
+    bench.consumer.steps = deque([lambda: bench.consumer.assign(0), _Message(0, value=b"")])
+    ready = bench.ledger.committed
+    bench.consumer.on_end = lambda: (bench.intake.stop(), ready(bench.ledger.take_ready(10)))  # type: ignore[func-returns-value]
+    assert bench.intake.run(drain_deadline_s=10)

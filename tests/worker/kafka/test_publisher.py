@@ -1,0 +1,358 @@
+"""The publisher against a producer that fails as told: what is put back, what is made smaller, what ends the worker."""
+
+import dataclasses
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from tests.worker.kafka.records_for_tests import DEAD_LETTER, DELIVERY, VERDICT
+from worker.constants import MAX_DEAD_LETTER_RAW_BYTES
+from worker.exceptions import FatalError, TransientError
+from worker.kafka.budget import Budget
+from worker.kafka.ledger import Ledger
+from worker.kafka.publisher import Outcome, Publisher
+from worker.kafka.wire import Wire
+from worker.records import Coordinates, DeadLetter, Reason, Verdict
+from worker.settings import Settings
+
+TOPIC = "deliveries"
+WIRE = Wire(Settings(_env_file=None))
+
+ABORTABLE = KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION, "stale", txn_requires_abort=True))
+RETRIABLE = KafkaException(KafkaError(KafkaError._TIMED_OUT, "slow", retriable=True))
+FATAL = KafkaException(KafkaError(KafkaError._FENCED, "fenced", fatal=True))
+
+
+class _Producer:
+    """Keeps what is committed; fails with what stands in `faults` for a call, one after another."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, deque[Exception | None]] = {}
+        self.delivery_faults: deque[KafkaError | None] = deque()
+        self.committed: list[tuple[str, bytes, bytes | None, list[tuple[str, bytes]]]] = []
+        self.offsets: dict[tuple[str, int], int] = {}
+        self.calls: list[str] = []
+        self.hang = threading.Event()
+        self.hang.set()
+        self._open: list[Any] = []
+        self._reports: list[Callable[[], None]] = []
+        self._offsets: dict[tuple[str, int], int] = {}
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        faults = self.faults.get(name)
+        if faults and (fault := faults.popleft()):
+            raise fault
+
+    def poll(self, _timeout: float) -> int:
+        return 0
+
+    def init_transactions(self, _timeout: float) -> None:
+        self._call("init")
+
+    def begin_transaction(self) -> None:
+        self._call("begin")
+
+    def produce(self, topic: str, value: bytes, key: bytes | None, *, headers: Any, on_delivery: Any) -> None:
+        self._call("produce")
+        error = self.delivery_faults.popleft() if self.delivery_faults else None
+        self._reports.append(lambda: on_delivery(error, None))
+        self._open.append((topic, value, key, headers))
+
+    def flush(self, _timeout: float) -> int:
+        self._call("flush")
+        while self._reports:
+            self._reports.pop(0)()
+        return 0
+
+    def send_offsets_to_transaction(self, offsets: list[Any], membership: bytes, _timeout: float) -> None:
+        self.hang.wait()
+        self._call("offsets")
+        assert membership == b"member"
+        self._offsets = {(each.topic, each.partition): each.offset for each in offsets}
+
+    def commit_transaction(self, _timeout: float) -> None:
+        self._call("commit")
+        self.committed += self._open
+        self.offsets |= self._offsets
+        self._open, self._offsets = [], {}
+
+    def abort_transaction(self, _timeout: float) -> None:
+        self._call("abort")
+        self._open, self._offsets, self._reports = [], {}, []
+
+
+class _Member:
+    membership: bytes | None = b"member"
+
+
+class _Bench:
+    """A publisher with its surroundings."""
+
+    def __init__(self, wire: Wire = WIRE, **more: Any) -> None:
+        self.producer = _Producer()
+        self.member = _Member()
+        self.budget = Budget(1_000, 10**9)
+        self.ledger: Ledger[Outcome] = Ledger(self.budget)
+        self.ledger.assign([(TOPIC, 0), (TOPIC, 1)])
+        self.errors: list[BaseException] = []
+        self.publisher = Publisher(
+            self.producer,
+            self.member,
+            self.ledger,
+            wire,
+            verdicts_topic="verdicts",
+            dead_letters_topic="dead-letters",
+            fail=self.errors.append,
+            **more,
+        )
+
+    def put(self, offset: int, outcome: Outcome = VERDICT, partition: int = 0) -> None:
+        ticket = self.ledger.polled(Coordinates(TOPIC, partition, offset), 10)
+        assert ticket is not None
+        assert self.ledger.complete(ticket, outcome)
+
+    def run(self) -> None:
+        """Publish all there is."""
+        self.publisher.start()
+        self.publisher.close(10)
+
+    def wait_for_error(self) -> BaseException:
+        deadline = time.monotonic() + 10
+        while not self.errors:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return self.errors[0]
+
+
+def test_outcomes_and_offsets_are_committed() -> None:
+    """Verdicts and dead letters go to their topics with their keys and headers, and the offsets with them."""
+    bench = _Bench()
+    bench.put(7)
+    bench.put(8, DEAD_LETTER)
+    bench.put(3, dataclasses.replace(VERDICT, replay_id=None), partition=1)
+    bench.run()
+    records = {record[0]: record for record in bench.producer.committed if not record[3] or record[0] != "verdicts"}
+    replayed = next(record for record in bench.producer.committed if record[3])
+    assert replayed[2:] == (DELIVERY.delivery_id.encode(), [("lossgate-replay", b"replay-1")])
+    assert WIRE.decode_verdict(replayed[1]) == VERDICT
+    assert records["dead-letters"][2] == DEAD_LETTER.key
+    assert WIRE.decode_dead_letter(records["dead-letters"][1]) == DEAD_LETTER
+    assert bench.producer.offsets == {(TOPIC, 0): 9, (TOPIC, 1): 4}
+    assert bench.budget.count == 0
+    assert bench.errors == []
+
+
+@pytest.mark.parametrize("step", ["produce", "flush", "offsets", "commit"])
+def test_aborted_transactions_are_repeated_whole(step: str) -> None:
+    """Wherever a transaction breaks, its outcomes come again, all of them and once."""
+    bench = _Bench()
+    bench.producer.faults[step] = deque([ABORTABLE])
+    bench.put(0)
+    bench.put(1)
+    bench.run()
+    assert len(bench.producer.committed) == 2
+    assert "abort" in bench.producer.calls
+    assert bench.budget.count == 0
+
+
+@pytest.mark.parametrize("step", ["init", "offsets", "commit", "abort"])
+def test_slow_brokers_are_waited_for(step: str) -> None:
+    """A call that times out is made again; the transaction is neither given up nor begun anew."""
+    bench = _Bench()
+    bench.producer.faults[step] = deque([RETRIABLE, RETRIABLE])
+    if step == "abort":
+        bench.producer.faults["offsets"] = deque([ABORTABLE])
+    bench.put(0)
+    bench.run()
+    assert len(bench.producer.committed) == 1
+    assert bench.producer.calls.count(step) >= 3
+    assert bench.errors == []
+
+
+@pytest.mark.parametrize("step", ["init", "begin", "produce", "offsets", "commit"])
+def test_a_fenced_producer_ends_the_worker(step: str) -> None:
+    """There is no way on for a fenced producer; nothing of its last transaction counts as published."""
+    bench = _Bench()
+    bench.producer.faults[step] = deque([FATAL])
+    bench.put(0)
+    bench.run()
+    assert len(bench.errors) == 1
+    assert bench.producer.committed == []
+    assert bench.ledger.unsettled == 1
+
+
+def test_an_abort_that_fails_ends_the_worker() -> None:
+    """After a failed abort nobody knows what the transaction holds."""
+    bench = _Bench()
+    bench.producer.faults = {"offsets": deque([ABORTABLE]), "abort": deque([FATAL])}
+    bench.put(0)
+    bench.run()
+    assert isinstance(bench.errors[0], FatalError)
+
+
+def test_rejected_records_abort() -> None:
+    """A delivery report with an error aborts, though every call succeeded."""
+    bench = _Bench()
+    bench.producer.delivery_faults = deque([KafkaError(KafkaError._MSG_TIMED_OUT, "late")])
+    bench.put(0)
+    bench.run()
+    assert len(bench.producer.committed) == 1
+    assert bench.producer.calls.count("abort") == 1
+
+
+def test_forbidden_topics_end_the_worker() -> None:
+    """An outcome that may not be written is a fault of the set-up; trying again for ever would hide it."""
+    bench = _Bench()
+    bench.producer.delivery_faults = deque([KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "no")])
+    bench.put(0)
+    bench.run()
+    assert isinstance(bench.errors[0], FatalError)
+    assert bench.producer.committed == []
+
+
+def test_endless_aborts_end_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that can't publish at all must not look alive for ever."""
+    monkeypatch.setattr(Publisher, "_backoff_s", lambda _: 0.0)
+    bench = _Bench()
+    bench.producer.faults["offsets"] = deque([ABORTABLE] * 100)
+    bench.put(0)
+    bench.run()
+    assert isinstance(bench.errors[0], FatalError)
+
+
+@pytest.mark.parametrize("outcome", [VERDICT, DEAD_LETTER])
+def test_records_too_large_are_made_smaller(outcome: Outcome) -> None:
+    """What a topic does not take whole it gets without its bulk, so that the reason at least arrives."""
+    too_large = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "large")
+    bench = _Bench()
+    bench.producer.delivery_faults = deque([too_large])
+    bench.put(0, outcome)
+    bench.run()
+    (record,) = bench.producer.committed
+    if isinstance(outcome, DeadLetter):
+        assert WIRE.decode_dead_letter(record[1]).value is None
+        assert record[2] is None
+    else:
+        assert WIRE.decode_verdict(record[1]).judgement.segments == ()
+    assert bench.errors == []
+
+    bench = _Bench()
+    bench.producer.delivery_faults = deque([too_large, too_large])
+    bench.put(0, outcome)
+    bench.run()
+    assert isinstance(bench.errors[0], FatalError)
+
+
+def test_huge_events_leave_their_bytes_behind() -> None:
+    """A dead letter that could not fit names size and hash of what it leaves out; the event itself stays in Kafka."""
+    bench = _Bench()
+    bench.put(0, dataclasses.replace(DEAD_LETTER, value=b"x" * (MAX_DEAD_LETTER_RAW_BYTES + 1)))
+    bench.run()
+    letter = WIRE.decode_dead_letter(bench.producer.committed[0][1])
+    assert letter.value is None
+    assert f"{MAX_DEAD_LETTER_RAW_BYTES + 1} bytes" in letter.detail
+    assert letter.source == DEAD_LETTER.source
+
+
+class _Refusing(Wire):
+    """A wire that can't encode the first verdicts."""
+
+    faults: deque[Exception]
+
+    def encode_verdict(self, verdict: Verdict) -> bytes:
+        if self.faults:
+            raise self.faults.popleft()
+        return super().encode_verdict(verdict)
+
+
+def test_verdicts_that_cannot_be_encoded_become_reviews() -> None:
+    """A fault of ours in one verdict neither stops the partition nor loses the delivery."""
+    wire = _Refusing(Settings(_env_file=None))
+    wire.faults = deque([ValueError("a fault of ours")])
+    bench = _Bench(wire)
+    bench.put(0)
+    bench.run()
+    verdict = WIRE.decode_verdict(bench.producer.committed[0][1])
+    assert verdict.judgement.reason == Reason.INTERNAL_ERROR
+    assert verdict.delivery == DELIVERY
+
+
+def test_an_absent_registry_is_waited_for() -> None:
+    """While the schema can't be registered, outcomes are kept; no transaction is opened for them."""
+    wire = _Refusing(Settings(_env_file=None))
+    wire.faults = deque([TransientError("away"), TransientError("away")])
+    bench = _Bench(wire)
+    bench.put(0)
+    bench.run()
+    assert len(bench.producer.committed) == 1
+    assert bench.producer.calls.count("begin") == 1
+
+
+def test_nothing_is_published_without_a_membership() -> None:
+    """Offsets of a worker outside the group would be taken unchecked."""
+    bench = _Bench()
+    bench.member.membership = None
+    bench.put(0)
+    bench.publisher.start()
+    time.sleep(0.3)
+    assert bench.producer.calls == ["init"]
+    bench.member.membership = b"member"
+    bench.publisher.close(10)
+    assert len(bench.producer.committed) == 1
+
+
+def test_partitions_are_given_up_between_transactions() -> None:
+    """A revocation waits for the transaction in flight, and none begins until it is done."""
+    bench = _Bench()
+    bench.producer.hang.clear()
+    bench.put(0)
+    bench.publisher.start()
+    while "flush" not in bench.producer.calls:
+        time.sleep(0.01)
+    with bench.publisher.quiesce(0.05) as is_quiet:
+        assert not is_quiet
+    threading.Timer(0.1, bench.producer.hang.set).start()
+    with bench.publisher.quiesce(10) as is_quiet:
+        assert is_quiet
+        assert len(bench.producer.committed) == 1
+        bench.put(1)
+        time.sleep(0.1)
+        assert len(bench.producer.committed) == 1
+    bench.publisher.close(10)
+    assert len(bench.producer.committed) == 2
+
+
+def test_a_transaction_that_hangs_ends_the_worker() -> None:
+    """A call of librdkafka can hang past its timeout; somebody has to notice."""
+    bench = _Bench(stall_limit_s=0.2)
+    bench.producer.hang.clear()
+    bench.put(0)
+    bench.publisher.start()
+    assert "has not ended" in str(bench.wait_for_error())
+    bench.producer.hang.set()
+    bench.publisher.close(10)
+
+
+def test_closing_gives_up_on_brokers_that_stay_away() -> None:
+    """A worker that is told to stop while the brokers are down stops; its offsets stay uncommitted."""
+    bench = _Bench()
+    bench.producer.faults["commit"] = deque([RETRIABLE] * 10_000)
+    bench.put(0)
+    bench.publisher.start()
+    assert not bench.publisher.close(0.3)
+    assert bench.ledger.unsettled == 1
+    assert bench.errors == []
+
+
+def test_fatal_errors_of_the_client_are_told_once() -> None:
+    """The client's callback and the failing call may both report; the worker hears it once."""
+    bench = _Bench()
+    bench.publisher.report_fatal(FATAL.args[0])
+    bench.publisher.report_fatal(FATAL.args[0])
+    assert len(bench.errors) == 1
