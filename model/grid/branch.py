@@ -10,16 +10,40 @@ from numpy.typing import NDArray
 
 from model.constants import SEGMENT_CHANNELS
 from model.grid.celt import ResampledCeltEvidence
-from model.grid.constants import AAC_HOP, AAC_KBD_ALPHA, AC3_HOP, AC3_KBD_ALPHA, VORBIS_HOP, WMA_HOP
+from model.grid.constants import (
+    AAC_HOP,
+    AAC_KBD_ALPHA,
+    AAC_SHORT_HOP,
+    AAC_SHORT_KBD_ALPHA,
+    AC3_HOP,
+    AC3_KBD_ALPHA,
+    VORBIS_HOP,
+    VORBIS_SHORT_HOP,
+    WMA_HOP,
+)
 from model.grid.evidence import OffsetEvidence
+from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, SubbandEvidence
 from model.grid.statistics import PROFILES, BestOffset, OffsetScores
 
 _ALL = PROFILES.index("all")
 
-# One row of the features each; opus twice, because a segment does not know its rate.
-GRIDS: Final = ("aac", "aac_sine", "ac3", "mp2", "mp3", "opus_44k1", "opus_48k", "vorbis", "wma")
+# One row of the features each; Opus at two rates, because a segment does not know its rate.
+GRIDS: Final = (
+    "aac",
+    "aac_sine",
+    "aac_short",
+    "ac3",
+    "ac3_lattice",
+    "mp2",
+    "mp3",
+    "opus_44k1",
+    "opus_48k",
+    "vorbis",
+    "vorbis_short",
+    "wma",
+)
 
 
 def evidence_layers() -> dict[str, OffsetEvidence]:
@@ -29,13 +53,16 @@ def evidence_layers() -> dict[str, OffsetEvidence]:
     """
     return {
         "aac": MDCTEvidence(AAC_HOP, "kbd", 8, alpha=AAC_KBD_ALPHA, name="grid_aac"),
-        "aac_sine": MDCTEvidence(AAC_HOP, "sine", 4, name="grid_aac_sine"),
+        "aac_sine": MDCTEvidence(AAC_HOP, "sine", 2, name="grid_aac_sine"),
+        "aac_short": MDCTEvidence(AAC_SHORT_HOP, "kbd", 32, alpha=AAC_SHORT_KBD_ALPHA, name="grid_aac_short"),
         "ac3": MDCTEvidence(AC3_HOP, "kbd", 32, alpha=AC3_KBD_ALPHA, name="grid_ac3"),
+        "ac3_lattice": AC3LatticeEvidence(16, name="grid_ac3_lattice"),
         "mp2": SubbandEvidence(8, name="grid_mp2"),
         "mp3": HybridEvidence(8, name="grid_mp3"),
-        "opus_44k1": ResampledCeltEvidence(8, name="grid_opus_44k1"),
+        "opus_44k1": ResampledCeltEvidence(14, name="grid_opus_44k1"),
         "opus_48k": celt_at_48k(6, name="grid_opus_48k"),
-        "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", 8, name="grid_vorbis"),
+        "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", 6, name="grid_vorbis"),
+        "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", 64, name="grid_vorbis_short"),
         "wma": MDCTEvidence(WMA_HOP, "sine", 2, name="grid_wma"),
     }
 

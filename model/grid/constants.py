@@ -6,6 +6,8 @@ from typing import Final
 
 AAC_HOP: Final = 1_024  # ISO/IEC 14496-3, long blocks
 AC3_HOP: Final = 256  # ATSC A/52, long blocks
+AAC_SHORT_HOP: Final = 128  # ISO/IEC 14496-3, short blocks
+VORBIS_SHORT_HOP: Final = 128  # libvorbis and ffmpeg, short blocks
 VORBIS_HOP: Final = 1_024  # libvorbis and ffmpeg at 44.1 and 48 kHz, long blocks
 WMA_HOP: Final = 2_048  # WMA 1 and 2 above 32 kHz
 CELT_HOP: Final = 960  # RFC 6716, 20 ms at 48 kHz
@@ -18,6 +20,7 @@ MPEG_TAPS: Final = 512  # length of the polyphase prototype
 # The KBD windows' alpha: AAC long blocks 4, AC-3 5 (the standards).
 AAC_KBD_ALPHA: Final = 4.0
 AC3_KBD_ALPHA: Final = 5.0
+AAC_SHORT_KBD_ALPHA: Final = 6.0
 
 # First-order pre-emphasis of CELT at 48 kHz (RFC 6716, section 4.3.7.2).
 CELT_PREEMPHASIS: Final = 0.850_006_10
@@ -34,9 +37,18 @@ HOLE_WIDTH: Final = 0.7  # 16-bit steps, the sigma of the soft count
 # Share of holes that the weights expect; 0.005 found a little less (measured).
 HOLE_SHARE: Final = 0.05
 
+# --- What counts as a lattice point -----------------------------------------------
+
+# AC-3's steps are powers of two of its own unit; 2^-k of it is 2^(0.5 + n) 16-bit steps of
+# an orthonormal MDCT of 256 lines (A/52 scales by 2 / 512).  A coefficient with a larger step
+# lies on the finer lattices as well; below 1.4, rounding to 16 bit blurs them.
+AC3_STEPS: Final = (2.0**0.5, 2.0**1.5, 2.0**2.5)  # 16-bit steps
+# Mantissas are longest, holes rarest, at low frequencies: from 250 Hz at 44.1 kHz.
+LATTICE_BAND_EDGES: Final = (0.012, 0.1, 0.25, 0.5, 0.77)
+
 # --- Where to look ----------------------------------------------------------------
 
 # Edges of the bands as fractions of Nyquist: 1.5, 4, 8, 12 and 17 kHz at 44.1 kHz.  Below,
 # neighbouring offsets look alike; above, encoders cut.
 BAND_EDGES: Final = (0.068, 0.18, 0.36, 0.54, 0.77)
-CLIPPED: Final = 0.9995  # of full scale; clipping after the decoder wipes the grid out
+CLIPPED: Final = 0.9995  # of the segment's peak; clipping after the decoder wipes the grid out

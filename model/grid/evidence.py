@@ -14,12 +14,12 @@ BANDS = len(BAND_EDGES) - 1
 CHANNELS = 4  # left, right, mid, side
 
 
-def band_matrix(positions: NDArray[np.float64]) -> NDArray[np.float32]:
+def band_matrix(positions: NDArray[np.float64], band_edges: tuple[float, ...]) -> NDArray[np.float32]:
     """Return (coefficients, BANDS) of 0 and 1: which band holds which coefficient.
 
-    ``positions`` are frequencies as fractions of Nyquist.
+    ``positions`` and ``band_edges`` are frequencies as fractions of Nyquist.
     """
-    edges = np.asarray(BAND_EDGES)
+    edges = np.asarray(band_edges)
     inside = (positions[:, None] >= edges[:-1]) & (positions[:, None] < edges[1:])
     return inside.astype(np.float32)
 
@@ -44,6 +44,8 @@ class OffsetEvidence(keras.layers.Layer):
 
     offsets: int
     needed: int
+    band_edges = BAND_EDGES
+    pair_scale = 0.5**0.5  # mid and side keep the unit noise gain
 
     def __init__(self, stretches: int, **kwargs: Any) -> None:
         """Search ``stretches`` stretches of every segment."""
@@ -63,20 +65,23 @@ class OffsetEvidence(keras.layers.Layer):
         """Sort rows by offset, where ``coefficients`` does not."""
         return rows
 
+    def soft_count(self, channel: Any) -> tuple[Any, Any]:
+        """(offsets, coefficients) -> hits of the same shape, and a weight a coefficient."""
+        power = ops.square(channel)
+        level = ops.sqrt(ops.mean(power, axis=0))
+        weight = ops.log1p((HOLE_SHARE / HOLE_WIDTH) * level)
+        return ops.exp(power * (-0.5 / HOLE_WIDTH**2)), weight
+
     def _one_stretch(self, stretch: Any) -> Any:
-        """(m, 2) -> (offsets + 2, BANDS * CHANNELS): counts, sum of w^2, sum of w."""
+        """(m, 2) -> (offsets + 2, CHANNELS * BANDS): counts, sum of w^2, sum of w."""
         pair = self.coefficients(ops.transpose(stretch) * LSB_PER_UNIT)
         left, right = pair[0], pair[1]
-        bands = ops.convert_to_tensor(band_matrix(self.positions()))
+        bands = ops.convert_to_tensor(band_matrix(self.positions(), self.band_edges))
         rows = []
-        half = np.float32(np.sqrt(0.5))
-        for channel in (left, right, half * (left + right), half * (left - right)):
-            power = ops.square(channel)
-            level = ops.sqrt(ops.mean(power, axis=0))
-            weight = ops.log1p((HOLE_SHARE / HOLE_WIDTH) * level)
-            hole = ops.exp(power * (-0.5 / HOLE_WIDTH**2))
+        for channel in (left, right, self.pair_scale * (left + right), self.pair_scale * (left - right)):
+            hits, weight = self.soft_count(channel)
             columns = weight[:, None] * bands
-            count = self.in_order(ops.matmul(hole, columns))
+            count = self.in_order(ops.matmul(hits, columns))
             squares = ops.sum(weight[:, None] * columns, axis=0, keepdims=True)
             rows.append(ops.concatenate([count, squares, ops.sum(columns, axis=0, keepdims=True)], axis=0))
         return ops.concatenate(rows, axis=-1)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from model.grid.constants import BAND_EDGES, CELT_PREEMPHASIS
+from model.grid.constants import CELT_PREEMPHASIS
 from model.grid.evidence import OffsetEvidence
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import named
@@ -45,7 +45,7 @@ class MDCTEvidence(OffsetEvidence):
         self._back = shape * np.concatenate([-quarter, -quarter, -quarter, quarter])
         n = np.arange(frame // 2)
         self._twiddle = np.exp(-1j * np.pi * (8 * n + 1) / (8 * frame))
-        lowest, highest = (round(edge * frame) for edge in (BAND_EDGES[0], BAND_EDGES[-1]))
+        lowest, highest = (round(edge * frame) for edge in (self.band_edges[0], self.band_edges[-1]))
         self._even = slice((lowest + 1) // 2, highest // 2)
         self._odd = slice((frame - highest) // 2, (frame - lowest) // 2)
         even, odd = 2 * n[self._even], frame - 1 - 2 * n[self._odd]

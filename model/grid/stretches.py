@@ -19,7 +19,9 @@ def pick_stretches(samples: Any, hop: int, needed: int, count: int) -> Any:
     takes all stretches.  In each cell the start with the highest energy wins, the energy
     being that of the first difference (high frequencies) in the *weakest* block of the
     stretch: an attack would win otherwise, and encoders switch to short blocks there.
-    Clipped blocks lose: the decoder's output was changed after the quantiser.
+    Clipped blocks lose: the decoder's output was changed after the quantiser.  Those are
+    the blocks that reach the segment's own peak, since a gain may have followed; where
+    nothing is clipped, this costs one start.
 
     Args:
         samples: (b, n, 2).
@@ -36,7 +38,8 @@ def pick_stretches(samples: Any, hop: int, needed: int, count: int) -> Any:
     high = shaped[:, :, 1:] - shaped[:, :, :-1]
     energy = ops.sum(ops.square(high), axis=(2, 3))
     peak = ops.max(ops.abs(shaped), axis=(2, 3))
-    energy = ops.where(peak < CLIPPED, energy, 1e-6 * energy)
+    clipped = peak >= CLIPPED * ops.max(peak, axis=1, keepdims=True)
+    energy = ops.where(clipped, 1e-6 * energy, energy)
     starts = (blocks - span + 1) // count * count
     weakest = energy[:, :starts]
     for later in range(1, span):

@@ -17,6 +17,7 @@ _ENCODINGS = [
     ("a.m4a", ("-c:a", "aac", "-b:a", "256k"), "aac", 1_024, 44_100),
     ("a.mp3", ("-c:a", "libmp3lame", "-b:a", "320k"), "mp3", 576, 44_100),
     ("a.ac3", ("-c:a", "ac3", "-b:a", "384k"), "ac3", 256, 44_100),
+    ("a.ac3", ("-c:a", "ac3", "-b:a", "384k"), "ac3_lattice", 256, 44_100),
     ("a.mp2", ("-c:a", "mp2", "-b:a", "256k"), "mp2", 32, 44_100),
     ("a.ogg", ("-c:a", "libvorbis", "-q:a", "6"), "vorbis", 1_024, 44_100),
     ("b.opus", ("-c:a", "libopus", "-b:a", "160k"), "opus_48k", 960, 48_000),
@@ -78,7 +79,7 @@ def test_survives_the_way_to_disk(tmp_path: Path, untouched: NDArray[np.float32]
     """Guards serialisation: a saved branch gives the same features."""
     samples = keras.Input((65_536, 2), name="samples")
     rows = []
-    for grid in ("ac3", "mp3", "opus_44k1"):
+    for grid in ("ac3_lattice", "mp3", "opus_44k1"):
         evidence = evidence_layers()[grid](samples)
         rows.append(BestOffset()([OffsetScores()(evidence), evidence]))
     model = keras.Model(samples, keras.layers.Dense(4)(keras.layers.Concatenate()(rows)))
