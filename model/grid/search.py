@@ -4,31 +4,18 @@ Searching every offset of every family costs about 1.5 CPU-seconds a segment, so
 on the segment that promises most; the spectrogram network hears all segments.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from model.constants import FAMILIES, SEGMENT_CHANNELS, SEGMENT_SAMPLES
-from model.grid.branch import GRIDS, evidence_layers
+from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
+from model.grid.branch import evidence_layers
 from model.grid.statistics import PROFILES, OffsetScores
 
 _ALL = PROFILES.index("all")
-
-FAMILY_OF_GRID: Final = {
-    "aac": "aac",
-    "aac_sine": "aac",
-    "ac3": "ac3",
-    "mp2": "mp2",
-    "mp3": "mp3",
-    "opus_44k1": "opus",
-    "opus_48k": "opus",
-    "vorbis": "vorbis",
-    "wma": "wma",
-}
-FAMILY_INDICES: Final = tuple(FAMILIES.index(FAMILY_OF_GRID[grid]) for grid in GRIDS)
 
 
 @keras.saving.register_keras_serializable("lossgate")
@@ -55,7 +42,7 @@ def build_grid_search(segment_samples: int = SEGMENT_SAMPLES) -> keras.Model:
     """
     samples = keras.Input((segment_samples, SEGMENT_CHANNELS), dtype="float32", name="samples")
     rows = []
-    for name, layer in evidence_layers().items():
+    for name, layer in evidence_layers().items():  # in the order of `names.GRIDS`
         scores = OffsetScores(dtype="float32", name=f"scores_{name}")(layer(samples))
         best = BestOfAll(dtype="float32", name=f"best_{name}")(scores)
         rows.append(keras.layers.Reshape((1, 2), dtype="float32", name=f"row_{name}")(best))

@@ -77,13 +77,13 @@ def test_features_are_finite_and_only_the_head_learns() -> None:
 
 def test_survives_the_way_to_disk(tmp_path: Path, untouched: NDArray[np.float32]) -> None:
     """Guards serialisation: a saved branch gives the same features."""
-    samples = keras.Input((65_536, 2), name="samples")
+    samples = keras.Input((32_768, 2), name="samples")
     rows = []
-    for grid in ("ac3_lattice", "mp3", "opus_44k1"):
+    for grid in ("ac3_lattice", "mp3"):
         evidence = evidence_layers()[grid](samples)
         rows.append(BestOffset()([OffsetScores()(evidence), evidence]))
     model = keras.Model(samples, keras.layers.Dense(4)(keras.layers.Concatenate()(rows)))
     model.save(tmp_path / "branch.keras")
     again = keras.saving.load_model(tmp_path / "branch.keras")
-    cut = untouched[:, :65_536]
+    cut = untouched[:, :32_768]
     np.testing.assert_allclose(again(cut), model(cut), rtol=1e-5, atol=1e-5)
