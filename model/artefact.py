@@ -12,6 +12,9 @@ import keras
 import model.layers  # noqa: F401
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
 from model.errors import ArtefactError
+from model.grid.names import GRIDS
+from model.grid.search import SEARCH_NAME
+from model.network import SPECTROGRAM_NAME
 from model.pooling import Calibration
 
 NETWORK_FILE = "network.keras"
@@ -24,6 +27,7 @@ class Artefact:
     """A network with everything needed to read its numbers."""
 
     network: keras.Model
+    """From ``model.network.join_detector``; its two parts are called one by one."""
     name: str
     version: str
     sha256: str
@@ -32,6 +36,16 @@ class Artefact:
     families: tuple[str, ...]
     bitrate_classes: tuple[str, ...]
     metadata: dict[str, Any]
+
+    @property
+    def spectrogram(self) -> keras.Model:
+        """The part that hears every segment: ``samples`` to the three logits."""
+        return self.network.get_layer(SPECTROGRAM_NAME)
+
+    @property
+    def search(self) -> keras.Model:
+        """The part that searches one segment for frame grids: ``samples`` to ``grid``."""
+        return self.network.get_layer(SEARCH_NAME)
 
 
 def default_model_dir() -> Path:
@@ -60,13 +74,14 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     except ValueError as error:
         message = f"{path} is not JSON: {error}"
         raise ArtefactError(message) from error
-    required = ("name", "version", "sha256", "calibration", "families", "bitrate_classes", "segment_samples")
+    required = ("name", "version", "sha256", "calibration", "families", "bitrate_classes", "grids", "segment_samples")
     if not isinstance(metadata, dict) or (missing := [key for key in required if key not in metadata]):
         message = f"{path} lacks {missing if isinstance(metadata, dict) else 'everything'}"
         raise ArtefactError(message)
     expected = {
         "families": list(FAMILIES),
         "bitrate_classes": list(BITRATE_CLASSES),
+        "grids": list(GRIDS),
         "segment_samples": SEGMENT_SAMPLES,
     }
     for key, value in expected.items():
@@ -129,7 +144,7 @@ def save_artefact(
 
     Args:
         folder: created where missing; existing files are replaced.
-        network: with the input length it is to be served at.
+        network: both parts joined, with the input length they are to be served at.
         name: of the architecture.
         version: of this training.
         calibration: fitted on validation sources.
@@ -147,6 +162,7 @@ def save_artefact(
         "calibration": calibration.to_json(),
         "families": list(FAMILIES),
         "bitrate_classes": list(BITRATE_CLASSES),
+        "grids": list(GRIDS),
         "segment_samples": SEGMENT_SAMPLES,
         "keras_version": keras.__version__,
     }

@@ -35,6 +35,11 @@ BITRATE_CLASSES: Final = ("LE_96", "LE_160", "LE_224", "LE_288", "GT_288")
 # Upper edges of the first four classes, inclusive, stereo; the fifth is open.
 BITRATE_EDGES_KBPS: Final = (96.0, 160.0, 224.0, 288.0)  # kbit/s
 
+# --- Frame grids -------------------------------------------------------------------
+
+# From here a grid's score is worth telling a reviewer; unaltered audio stays below (field: 5.7).
+TELLING_GRID_SCORE: Final = 8.0  # standard deviations over all other frame offsets
+
 # --- Measures behind the abstention ---------------------------------------------
 
 BANDWIDTH_FRAME_SAMPLES: Final = 4_096  # samples; 10.8 Hz a bin at 44.1 kHz

@@ -18,6 +18,7 @@ from model.layers import (
     RandomHighFrequencyMask,
 )
 
+SPECTROGRAM_NAME = "lossgate_spectrogram_cnn"
 FILTERS = (16, 24, 40, 64)
 # (time, frequency): the first pool is the strongest, full resolution is where a CPU's time goes.
 POOLS = ((2, 2), (2, 2), (2, 2), (2, 2))
@@ -71,4 +72,23 @@ def build_network(
         "family_logits": keras.layers.Dense(len(FAMILIES), dtype="float32", name="family_logits")(hidden),
         "bitrate_logits": keras.layers.Dense(len(BITRATE_CLASSES), dtype="float32", name="bitrate_logits")(hidden),
     }
-    return keras.Model(samples, outputs, name="lossgate_spectrogram_cnn")
+    return keras.Model(samples, outputs, name=SPECTROGRAM_NAME)
+
+
+def join_detector(spectrogram: keras.Model, search: keras.Model) -> keras.Model:
+    """Join the two networks into the one model that is saved.
+
+    They keep inputs of their own: all segments of a track are heard, one is searched.
+
+    Args:
+        spectrogram: from ``build_network``.
+        search: from ``model.grid.search.build_grid_search``.
+
+    Returns:
+        A model from ``samples`` and ``searched`` to the outputs of both.
+    """
+    samples = keras.Input(spectrogram.input_shape[1:], dtype="float32", name="samples")
+    searched = keras.Input(search.input_shape[1:], dtype="float32", name="searched")
+    return keras.Model(
+        {"samples": samples, "searched": searched}, {**spectrogram(samples), **search(searched)}, name="lossgate_detector"
+    )

@@ -10,19 +10,29 @@ from numpy.typing import NDArray
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SILENCE_DBFS
 from model.errors import ArtefactError
+from model.grid.names import FAMILY_INDICES, GRIDS
+
+
+_POSITIVE = frozenset({"slope", "family_temperature", "bitrate_temperature"})
+_NOT_NEGATIVE = frozenset({"grid_slope", "grid_family_weight"})
+_KNEE = 3.0  # grid scores up to here count nearly linearly, larger ones logarithmically
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """How logits become probabilities; fitted on validation sources used for nothing else.
 
-    ``probability = sigmoid(slope * mean_logit + bias)`` (Platt); the other two heads are
-    divided by their temperature.
+    ``probability = sigmoid(slope * mean_logit + grid_slope * asinh(z / 3) + bias)`` with z the
+    highest score of the frame-grid search (Platt's scaling, on two features).  The family and
+    bitrate heads are divided by their temperature; a family's own grid adds
+    ``grid_family_weight * asinh(z / 3)`` to its logit.
     """
 
     slope: float = 1.0
+    grid_slope: float = 0.0
     bias: float = 0.0
     family_temperature: float = 1.0
+    grid_family_weight: float = 0.0
     bitrate_temperature: float = 1.0
     silence_dbfs: float = SILENCE_DBFS
 
@@ -44,7 +54,7 @@ class Calibration:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 message = f"calibration: {key} must be a number, not {value!r}"
                 raise ArtefactError(message)
-            if not math.isfinite(value) or (key.endswith(("slope", "temperature")) and value <= 0):
+            if not math.isfinite(value) or (key in _POSITIVE and value <= 0) or (key in _NOT_NEGATIVE and value < 0):
                 message = f"calibration: {key} must be finite (and positive), not {value!r}"
                 raise ArtefactError(message)
             numbers[key] = float(value)
@@ -53,6 +63,18 @@ class Calibration:
     def to_json(self) -> dict[str, float]:
         """Return the object that ``from_json`` reads."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class GridFinding:
+    """The frame grid that stands out most in the segment that was searched."""
+
+    grid: str
+    """One of ``model.grid.names.GRIDS``."""
+    z: float
+    """How far its best frame offset stands out from all others, standard deviations; unaltered audio stays below 6."""
+    offset_samples: int
+    """That offset, from the segment's start, at the grid's own rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +91,8 @@ class TrackScore:
     """The family with the highest score."""
     bitrate_class: str
     """The bitrate class with the highest score."""
+    grid: GridFinding | None = None
+    """What the frame-grid search found, where there was one."""
 
 
 def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,6 +112,7 @@ def pool(
     bitrate_logits: NDArray[np.floating[Any]],
     calibration: Calibration,
     levels_dbfs: NDArray[np.floating[Any]] | None = None,
+    grid: NDArray[np.floating[Any]] | None = None,
 ) -> TrackScore:
     """Pool the segments of one track.
 
@@ -101,6 +126,7 @@ def pool(
         calibration: from the artefact's metadata.
         levels_dbfs: shape (n,), from ``bandwidth.segment_levels_dbfs``; segments below the
             calibration's silence level are left out of the pool.  Without it all count.
+        grid: shape (len(GRIDS), 2), from ``model.grid.search``: score and offset of each grid.
 
     Returns:
         The score; its probability is NaN where no segment is audible or a logit is NaN,
@@ -119,13 +145,18 @@ def pool(
     if family.shape != (count, len(FAMILIES)) or bitrate.shape != (count, len(BITRATE_CLASSES)):
         message = f"{count} segments, but family {family.shape} and bitrate {bitrate.shape}"
         raise ValueError(message)
+    if grid is not None and grid.shape != (len(GRIDS), 2):
+        message = f"a grid search has shape {(len(GRIDS), 2)}, not {grid.shape}"
+        raise ValueError(message)
+    grid_evidence = 0.0 if grid is None else float(np.arcsinh(np.max(grid[:, 0]) / _KNEE))
     segment_probabilities = _sigmoid(calibration.slope * lossy + calibration.bias)
     audible = np.ones(count, dtype=bool)
     if levels_dbfs is not None:
         audible = np.asarray(levels_dbfs, dtype=np.float64) > calibration.silence_dbfs
     if audible.any():
         mean_logit = lossy[audible].mean(keepdims=True)
-        probability = float(_sigmoid(calibration.slope * mean_logit + calibration.bias)[0])
+        found = calibration.grid_slope * grid_evidence
+        probability = float(_sigmoid(calibration.slope * mean_logit + found + calibration.bias)[0])
     else:
         probability = math.nan
     weights = np.where(audible, segment_probabilities, 0.0)
@@ -133,7 +164,9 @@ def pool(
     total = float(weights.sum())
     usable = math.isfinite(total) and total > 0.0
     weights = weights / total if usable else np.full(count, 1.0 / count)
-    families = _softmax(weights @ family / calibration.family_temperature)
+    families = _softmax(
+        weights @ family / calibration.family_temperature + calibration.grid_family_weight * family_evidence(grid)
+    )
     bitrates = _softmax(weights @ bitrate / calibration.bitrate_temperature)
     return TrackScore(
         probability=probability,
@@ -141,4 +174,18 @@ def pool(
         family_scores={name: float(value) for name, value in zip(FAMILIES, families, strict=True)},
         family=FAMILIES[int(np.argmax(families))],
         bitrate_class=BITRATE_CLASSES[int(np.argmax(bitrates))],
+        grid=None if grid is None else _finding(grid),
     )
+
+
+def family_evidence(grid: NDArray[np.floating[Any]] | None) -> NDArray[np.float64]:
+    """Return each family's grid evidence, shape (len(FAMILIES),): its best grid's score on the calibration's scale."""
+    evidence = np.zeros(len(FAMILIES))
+    if grid is not None:
+        np.maximum.at(evidence, list(FAMILY_INDICES), np.arcsinh(np.asarray(grid[:, 0], dtype=np.float64) / _KNEE))
+    return evidence
+
+
+def _finding(grid: NDArray[np.floating[Any]]) -> GridFinding:
+    best = int(np.argmax(grid[:, 0]))
+    return GridFinding(GRIDS[best], float(grid[best, 0]), int(grid[best, 1]))

@@ -3,12 +3,13 @@
 import math
 
 from model.bandwidth import measure_bandwidth_hz, segment_levels_dbfs
-from model.constants import SEGMENT_SAMPLES
+from model.constants import SEGMENT_SAMPLES, TELLING_GRID_SCORE
+from model.grid.names import FAMILY_OF_GRID
 from model.policy import Decision as PolicyDecision
 from model.policy import Policy, TrackFacts
 from model.pooling import Calibration, TrackScore, pool
 from worker.exceptions import UnusableAudioError
-from worker.records import Decision, DecodedAudio, Judgement, Reason, SegmentOutputs, SegmentScore
+from worker.records import Decision, DecodedAudio, GridEvidence, Judgement, Reason, SegmentOutputs, SegmentScore
 
 _SILENCE_DBFS = -math.inf
 
@@ -43,6 +44,7 @@ def judge_audio(
         outputs.bitrate_logits,
         calibration,
         levels_dbfs=levels,
+        grid=outputs.grid,
     )
     decision = policy.decide(score, TrackFacts(audio.facts.duration_s, float(levels.max()), bandwidth_hz))
     return Judgement(
@@ -55,6 +57,7 @@ def judge_audio(
         bitrate_class=decision.bitrate_class,
         family_scores=score.family_scores,
         segments=_segment_scores(audio, score),
+        grid=_grid_evidence(audio, outputs, score),
         bandwidth_hz=bandwidth_hz,
         facts=audio.facts,
     )
@@ -86,6 +89,8 @@ def explain(  # noqa: PLR0911 -- one sentence a reason
         return "The network gave no usable score."
     found = f"{len(audio.starts_s)} segments, probability of a lossy history {score.probability:.3f}"
     suspect = f", most like {decision.family} {decision.bitrate_class}" if decision.family else ""
+    if decision.family and score.grid is not None and score.grid.z >= TELLING_GRID_SCORE:
+        suspect += f"; the frame grid of {FAMILY_OF_GRID[score.grid.grid]} stands out by {score.grid.z:.0f} sigma"
     if reason is Reason.LOSSY_TRACES:
         return f"Traces of lossy coding: {found}{suspect}."
     if reason is Reason.NO_LOSSY_TRACES:
@@ -94,6 +99,12 @@ def explain(  # noqa: PLR0911 -- one sentence a reason
         f"Between the thresholds {policy.accept_below:.3f} and {policy.reject_at:.3f}: {found}{suspect}; "
         "a person decides."
     )
+
+
+def _grid_evidence(audio: DecodedAudio, outputs: SegmentOutputs, score: TrackScore) -> GridEvidence | None:
+    if score.grid is None or not math.isfinite(score.grid.z):
+        return None
+    return GridEvidence(score.grid.grid, score.grid.z, score.grid.offset_samples, audio.starts_s[outputs.searched])
 
 
 def _segment_scores(audio: DecodedAudio, score: TrackScore) -> tuple[SegmentScore, ...]:

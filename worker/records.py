@@ -125,11 +125,13 @@ class DecodedAudio:
 
 @dataclass(frozen=True, slots=True)
 class SegmentOutputs:
-    """What the network says of n segments."""
+    """What the network says of the n segments of one track."""
 
     lossy_logits: NDArray[np.float32]  # (n,)
     family_logits: NDArray[np.float32]  # (n, len(FAMILIES))
     bitrate_logits: NDArray[np.float32]  # (n, len(BITRATE_CLASSES))
+    grid: NDArray[np.float32]  # (len(GRIDS), 2): score and offset of each frame grid in the segment searched
+    searched: int  # index of that segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,16 @@ class SegmentScore:
     start_s: float
     end_s: float
     probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class GridEvidence:
+    """The frame grid that stands out most in the segment that was searched."""
+
+    grid: str  # one of model.grid.names.GRIDS
+    score: float  # standard deviations over all other frame offsets
+    offset_samples: int  # from the segment's start, at the grid's own rate
+    segment_start_s: float  # of the segment searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +165,7 @@ class Judgement:
     bitrate_class: str | None = None
     family_scores: dict[str, float] = field(default_factory=dict)
     segments: tuple[SegmentScore, ...] = ()
+    grid: GridEvidence | None = None
     bandwidth_hz: float | None = None
     facts: AudioFacts | None = None
     stage_seconds: dict[str, float] = field(default_factory=dict, compare=False)  # for the log; not published

@@ -15,6 +15,7 @@ from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
 from model.grid.branch import evidence_layers
 from model.grid.statistics import PROFILES, OffsetScores
 
+SEARCH_NAME = "lossgate_grid_search"
 _ALL = PROFILES.index("all")
 
 
@@ -47,7 +48,7 @@ def build_grid_search(segment_samples: int = SEGMENT_SAMPLES) -> keras.Model:
         best = BestOfAll(dtype="float32", name=f"best_{name}")(scores)
         rows.append(keras.layers.Reshape((1, 2), dtype="float32", name=f"row_{name}")(best))
     grid = keras.layers.Concatenate(axis=1, dtype="float32", name="grid")(rows)
-    return keras.Model(samples, {"grid": grid}, name="lossgate_grid_search")
+    return keras.Model(samples, {"grid": grid}, name=SEARCH_NAME)
 
 
 def promising_segment(segments: NDArray[np.float32]) -> int:

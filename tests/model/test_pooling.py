@@ -8,7 +8,8 @@ import pytest
 
 from model.constants import BITRATE_CLASSES, FAMILIES
 from model.errors import ArtefactError
-from model.pooling import Calibration, pool
+from model.grid.names import FAMILY_OF_GRID, GRIDS
+from model.pooling import Calibration, GridFinding, pool
 
 PLAIN = Calibration()
 
@@ -82,14 +83,48 @@ def test_shapes_must_fit(shape: tuple[int, int]) -> None:
 
 def test_calibration_survives_json() -> None:
     """Guards the metadata's round trip."""
-    calibration = Calibration(0.7, -0.3, 1.5, 2.0, -65.0)
+    calibration = Calibration(0.7, 2.5, -0.3, 1.5, 0.8, 2.0, -65.0)
     assert calibration == Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
 
 
 @pytest.mark.parametrize(
-    "change", [{"slope": 0.0}, {"slope": -1.0}, {"bias": math.nan}, {"bias": "0"}, {"bias": True}, {"extra": 1.0}]
+    "change", [{"slope": 0.0}, {"slope": -1.0}, {"grid_slope": -0.1}, {"bias": math.nan}, {"bias": "0"}, {"bias": True}, {"extra": 1.0}]
 )
 def test_a_bad_calibration_is_refused(change: dict[str, object]) -> None:
     """Guards against a calibration that would turn verdicts round or into NaN."""
     with pytest.raises(ArtefactError, match="calibration"):
         Calibration.from_json({**PLAIN.to_json(), **change})
+
+
+def _grid(**scores: float) -> np.ndarray:
+    """A grid search in which the named grids stand out at offset 7 and the others do not."""
+    grid = np.tile([3.0, 0.0], (len(GRIDS), 1))
+    for name, z in scores.items():
+        grid[GRIDS.index(name)] = (z, 7.0)
+    return grid
+
+
+WITH_GRID = Calibration(slope=1.0, grid_slope=2.0, bias=-3.0, grid_family_weight=3.0)
+
+
+def test_a_frame_grid_speaks_for_a_lossy_history() -> None:
+    """Guards the sign and the scale of the grid's evidence: a line at z = 40 outweighs a doubtful spectrogram."""
+    without = pool(np.array([0.0]), *_heads(1), WITH_GRID, grid=_grid())
+    found = pool(np.array([0.0]), *_heads(1), WITH_GRID, grid=_grid(aac=40.0))
+    expected = 2.0 * math.asinh(40.0 / 3.0) - 3.0
+    assert found.probability == pytest.approx(1 / (1 + math.exp(-expected)))
+    assert without.probability < 0.5 < found.probability
+
+
+def test_the_family_of_the_grid_is_named() -> None:
+    """Guards the order of grids and families: each grid's own family wins over the head's guess."""
+    for name, family in FAMILY_OF_GRID.items():
+        score = pool(np.array([0.0]), *_heads(1, family=3), WITH_GRID, grid=_grid(**{name: 300.0}))
+        assert score.family == family
+        assert score.grid == GridFinding(name, 300.0, 7)
+
+
+def test_a_search_of_other_grids_is_refused() -> None:
+    """Guards against a search and a pooling that belong to different releases."""
+    with pytest.raises(ValueError, match="grid search has shape"):
+        pool(np.array([0.0]), *_heads(1), WITH_GRID, grid=np.zeros((2, 2)))

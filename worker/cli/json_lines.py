@@ -8,7 +8,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.records import AudioFacts, Coordinates, DetectorIdentity, Judgement, Verdict
+from worker.records import AudioFacts, Coordinates, DetectorIdentity, GridEvidence, Judgement, Verdict
 
 
 def check_object(path: str, judgement: Judgement, detector: DetectorIdentity) -> dict[str, Any]:
@@ -58,8 +58,18 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
             {"start_s": _number(s.start_s), "end_s": _number(s.end_s), "probability": _number(s.probability)}
             for s in judgement.segments
         ],
+        "grid": None if judgement.grid is None else _grid(judgement.grid),
         "bandwidth_hz": _number(judgement.bandwidth_hz),
         "facts": None if judgement.facts is None else _facts(judgement.facts),
+    }
+
+
+def _grid(grid: GridEvidence) -> dict[str, Any]:
+    return {
+        "grid": grid.grid,
+        "score": _number(grid.score),
+        "offset_samples": grid.offset_samples,
+        "segment_start_s": _number(grid.segment_start_s),
     }
 
 

@@ -1,6 +1,7 @@
 """The network behind TensorFlow's in-graph dynamic batcher.
 
-Many lanes call `Detector.score` with the segments of one track each;
+Many lanes call `Detector.score` with the segments of one track each: the spectrogram part hears them all,
+the frame-grid search gets the one that promises most.  For each part
 `tf.nondifferentiable_batch_function` (TensorFlow Serving's batcher) joins rows of different calls into one batch,
 pads it to the next bucket, runs the network once and gives each caller its own rows back.
 """
@@ -15,12 +16,17 @@ from numpy.typing import NDArray
 
 from model.artefact import Artefact
 from model.constants import SEGMENT_SAMPLES
+from model.grid.search import promising_segment
 from worker import metrics
 from worker.constants import MAX_WINDOWS_PER_TRACK
 from worker.exceptions import FatalError
 from worker.records import SegmentOutputs
 
-OUTPUTS = ("lossy_logit", "family_logits", "bitrate_logits")
+_HEARD = ("lossy_logit", "family_logits", "bitrate_logits")
+_SEARCHED = ("grid",)
+
+SEARCH_BUCKETS = (1, 2, 4)
+"""Batch sizes of the search, in segments; there is one a track, and it is a hundred times the work."""
 
 _MICROSECONDS_PER_MS = 1_000
 _BATCH_THREADS = 1
@@ -32,20 +38,22 @@ class Detector:
 
     Args:
         artefact: the released network.
-        buckets: batch sizes the network runs with, in segments, ascending.
+        buckets: batch sizes the spectrogram part runs with, in segments, ascending.
         batch_timeout_ms: longest wait for a batch to fill.
         max_callers: threads that may call at once; bounds the batcher's queue.
     """
 
     def __init__(self, artefact: Artefact, buckets: Sequence[int], batch_timeout_ms: float, max_callers: int) -> None:
         self._buckets = sorted(set(buckets))
-        self._run = _batched(artefact.network, self._buckets, batch_timeout_ms, max_callers)
+        self._hear = _batched(artefact.spectrogram, _HEARD, self._buckets, batch_timeout_ms, max_callers)
+        self._search = _batched(artefact.search, _SEARCHED, SEARCH_BUCKETS, batch_timeout_ms, max_callers)
 
     def warm_up(self) -> float:
         """Run every bucket once, so that no delivery pays for tracing; returns the seconds it took."""
         started = time.monotonic()
-        for rows in self._buckets:
-            self.score(np.zeros((rows, SEGMENT_SAMPLES, 2), np.float32))
+        for run, buckets in ((self._hear, self._buckets), (self._search, SEARCH_BUCKETS)):
+            for rows in buckets:
+                run(tf.zeros((rows, SEGMENT_SAMPLES, 2)))
         return time.monotonic() - started
 
     def score(self, segments: NDArray[np.float32]) -> SegmentOutputs:
@@ -58,16 +66,20 @@ class Detector:
             FatalError: TensorFlow failed; no later call can be trusted.
         """
         try:
-            lossy, family, bitrate = (output.numpy() for output in self._run(tf.constant(segments)))
+            searched = promising_segment(segments)
+            (grid,) = (output.numpy() for output in self._search(tf.constant(segments[searched : searched + 1])))
+            lossy, family, bitrate = (output.numpy() for output in self._hear(tf.constant(segments)))
         except tf.errors.OpError as error:
             msg = f"The network failed on a batch of {len(segments)} segments: {error.message}"
             raise FatalError(msg) from error
         metrics.SEGMENTS_SCORED.inc(len(segments))
-        return SegmentOutputs(lossy.reshape(len(segments)), family, bitrate)
+        return SegmentOutputs(lossy.reshape(len(segments)), family, bitrate, grid[0], searched)
 
 
-def _batched(network: Any, buckets: Sequence[int], batch_timeout_ms: float, max_callers: int) -> Any:
-    """Wrap the network in the batcher; returns a callable (n, S, 2) → one tensor per name in OUTPUTS."""
+def _batched(
+    network: Any, outputs: Sequence[str], buckets: Sequence[int], batch_timeout_ms: float, max_callers: int
+) -> Any:
+    """Wrap a network in the batcher; returns a callable (n, S, 2) → one tensor per name in `outputs`."""
 
     def count_rows(rows: NDArray[np.int32]) -> NDArray[np.int32]:
         metrics.BATCH_ROWS.observe(int(rows))
@@ -86,8 +98,8 @@ def _batched(network: Any, buckets: Sequence[int], batch_timeout_ms: float, max_
     def run_batch(samples: Any) -> list[Any]:
         counted = tf.numpy_function(count_rows, [tf.shape(samples)[0]], tf.int32)
         with tf.control_dependencies([counted]):
-            outputs = network(samples, training=False)
-        return [outputs[name] for name in OUTPUTS]
+            answers = network(samples, training=False)
+        return [answers[name] for name in outputs]
 
     signature = [tf.TensorSpec((None, SEGMENT_SAMPLES, 2), tf.float32)]
     return tf.function(run_batch, input_signature=signature, autograph=False)

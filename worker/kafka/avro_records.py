@@ -1,5 +1,6 @@
 """Records to and from the plain values Avro carries, with every value checked on the way in.  Pure."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from worker.records import (
     Decoder,
     Delivery,
     DetectorIdentity,
+    GridEvidence,
     Judgement,
     Reason,
     SegmentScore,
@@ -122,6 +124,7 @@ def verdict_to_avro(verdict: Verdict) -> dict[str, Any]:
             {"start_s": each.start_s, "end_s": each.end_s, "probability": each.probability}
             for each in judgement.segments
         ],
+        "grid": None if judgement.grid is None else dataclasses.asdict(judgement.grid),
         "bandwidth_hz": judgement.bandwidth_hz,
         "facts": None if judgement.facts is None else _facts_to_avro(judgement.facts),
         "model_name": detector.model_name,
@@ -161,6 +164,7 @@ def verdict_from_avro(values: Values) -> Verdict:
             bitrate_class=values["bitrate_class"],
             family_scores=dict(values["family_scores"]),
             segments=tuple(SegmentScore(**each) for each in values["segments"]),
+            grid=None if values["grid"] is None else GridEvidence(**values["grid"]),
             bandwidth_hz=values["bandwidth_hz"],
             facts=None if values["facts"] is None else _facts_from_avro(values["facts"]),
         ),
