@@ -90,5 +90,7 @@ def join_detector(spectrogram: keras.Model, search: keras.Model) -> keras.Model:
     samples = keras.Input(spectrogram.input_shape[1:], dtype="float32", name="samples")
     searched = keras.Input(search.input_shape[1:], dtype="float32", name="searched")
     return keras.Model(
-        {"samples": samples, "searched": searched}, {**spectrogram(samples), **search(searched)}, name="lossgate_detector"
+        {"samples": samples, "searched": searched},
+        {**spectrogram(samples), **search(searched)},
+        name="lossgate_detector",
     )

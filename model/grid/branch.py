@@ -46,6 +46,11 @@ GRIDS: Final = (
 )
 
 
+def grid_periods() -> dict[str, int]:
+    """Return after how many samples each grid repeats."""
+    return {name: layer.offsets for name, layer in evidence_layers().items()}
+
+
 def evidence_layers() -> dict[str, OffsetEvidence]:
     """Return a new evidence layer a grid, by its name, in the order of ``GRIDS``.
 

@@ -31,7 +31,7 @@ def test_nothing_is_left_behind(number: signal.Signals, tmp_path: Path) -> None:
         text=True,
         env=os.environ | {"TMPDIR": str(tmp_path)},
         # A shell that starts this in the background lets it ignore SIGINT, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 -- no threads yet
     )
     with process:
         assert process.stdout is not None
@@ -95,7 +95,7 @@ def test_altered_jars_are_refused(tmp_path: Path) -> None:
         shutil.copy(jar, tmp_path)
     assert len(check_jars(tmp_path)) == len((HERE / "jars.sha256").read_text().splitlines())
     (tmp_path / f"kafka-clients-{KAFKA_VERSION}.jar").write_bytes(b"altered")
-    with pytest.raises(LocalKafkaError, match="1 jar.*kafka-clients.*delete the folder"):
+    with pytest.raises(LocalKafkaError, match=r"1 jar.*kafka-clients.*delete the folder"):
         check_jars(tmp_path)
     (tmp_path / "stranger.jar").write_bytes(b"unknown")
     with pytest.raises(LocalKafkaError, match="2 jar"):

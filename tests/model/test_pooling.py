@@ -88,7 +88,16 @@ def test_calibration_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"slope": 0.0}, {"slope": -1.0}, {"grid_slope": -0.1}, {"bias": math.nan}, {"bias": "0"}, {"bias": True}, {"extra": 1.0}]
+    "change",
+    [
+        {"slope": 0.0},
+        {"slope": -1.0},
+        {"grid_slope": -0.1},
+        {"bias": math.nan},
+        {"bias": "0"},
+        {"bias": True},
+        {"extra": 1.0},
+    ],
 )
 def test_a_bad_calibration_is_refused(change: dict[str, object]) -> None:
     """Guards against a calibration that would turn verdicts round or into NaN."""
