@@ -12,7 +12,6 @@ from model.constants import BITRATE_CLASSES, FAMILIES, SILENCE_DBFS
 from model.errors import ArtefactError
 from model.grid.names import FAMILY_INDICES, GRIDS
 
-
 _POSITIVE = frozenset({"slope", "family_temperature", "bitrate_temperature"})
 _NOT_NEGATIVE = frozenset({"grid_slope", "grid_family_weight"})
 _KNEE = 3.0  # grid scores up to here count nearly linearly, larger ones logarithmically

@@ -11,7 +11,7 @@ from model.policy import Policy
 from model.pooling import Calibration
 from worker.exceptions import UnusableAudioError
 from worker.judgement import judge_audio, judge_unusable
-from worker.records import AudioFacts, DecodedAudio, Decision, Judgement, Reason, SegmentOutputs
+from worker.records import AudioFacts, Decision, DecodedAudio, Judgement, Reason, SegmentOutputs
 
 POLICY = Policy(
     version="test",

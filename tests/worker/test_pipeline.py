@@ -12,7 +12,7 @@ from model.policy import Policy
 from model.pooling import Calibration
 from worker.exceptions import FatalError, UnusableAudioError
 from worker.pipeline import Pipeline
-from worker.records import AudioFacts, DecodedAudio, Decision, Reason, SegmentOutputs
+from worker.records import AudioFacts, Decision, DecodedAudio, Reason, SegmentOutputs
 
 POLICY = Policy("p1", 0.9, 0.2, 0.5, 3.0, -60.0, 7_000.0)
 FACTS = AudioFacts("flac", 44_100, 2, 16, 60 * 44_100, 1000, None, "tag")
