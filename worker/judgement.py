@@ -2,10 +2,9 @@
 
 import math
 
-from model.grid.names import FAMILY_OF_GRID
-
 from model.bandwidth import measure_bandwidth_hz, segment_levels_dbfs
 from model.constants import SEGMENT_SAMPLES, TELLING_GRID_SCORE
+from model.grid.names import FAMILY_OF_GRID
 from model.policy import Decision as PolicyDecision
 from model.policy import Policy, TrackFacts
 from model.pooling import Calibration, TrackScore, pool

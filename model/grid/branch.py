@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,25 +25,10 @@ from model.grid.evidence import OffsetEvidence
 from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, SubbandEvidence
+from model.grid.names import GRIDS
 from model.grid.statistics import PROFILES, BestOffset, OffsetScores
 
 _ALL = PROFILES.index("all")
-
-# One row of the features each; Opus at two rates, because a segment does not know its rate.
-GRIDS: Final = (
-    "aac",
-    "aac_sine",
-    "aac_short",
-    "ac3",
-    "ac3_lattice",
-    "mp2",
-    "mp3",
-    "opus_44k1",
-    "opus_48k",
-    "vorbis",
-    "vorbis_short",
-    "wma",
-)
 
 
 def grid_periods() -> dict[str, int]:

@@ -5,10 +5,10 @@ import math
 
 import numpy as np
 import pytest
-from model.grid.names import FAMILY_OF_GRID, GRIDS
 
 from model.constants import BITRATE_CLASSES, FAMILIES
 from model.errors import ArtefactError
+from model.grid.names import FAMILY_OF_GRID, GRIDS
 from model.pooling import Calibration, GridFinding, pool
 
 PLAIN = Calibration()

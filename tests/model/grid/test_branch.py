@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.grid.branch import GRIDS, build_grid_branch, evidence_layers, grid_features, grid_statistics
+from model.grid.branch import build_grid_branch, evidence_layers, grid_features, grid_statistics
+from model.grid.names import GRIDS
 from model.grid.statistics import FEATURES, PROFILES, BestOffset, OffsetScores, score_of
 
 _FOUND = 12.0  # originals stay below 6

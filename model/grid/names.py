@@ -1,0 +1,23 @@
+"""The frame grids that are searched, and the codec family each belongs to."""
+
+from typing import Final
+
+from model.constants import FAMILIES
+
+# Opus twice, because a segment does not know its rate.
+FAMILY_OF_GRID: Final = {
+    "aac": "aac",
+    "aac_sine": "aac",
+    "aac_short": "aac",
+    "ac3": "ac3",
+    "ac3_lattice": "ac3",
+    "mp2": "mp2",
+    "mp3": "mp3",
+    "opus_44k1": "opus",
+    "opus_48k": "opus",
+    "vorbis": "vorbis",
+    "vorbis_short": "vorbis",
+    "wma": "wma",
+}
+GRIDS: Final = tuple(FAMILY_OF_GRID)
+FAMILY_INDICES: Final = tuple(FAMILIES.index(family) for family in FAMILY_OF_GRID.values())
