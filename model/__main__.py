@@ -1,7 +1,7 @@
 """``python -m model``: from a folder of lossless audio to a released detector.
 
 The steps in order: ``render`` (only for MIDI and tracker modules), ``corpus`` (screen, mix,
-master), ``bench`` (round trips), ``train``, ``calibrate``, ``evaluate``.  Each reads what the
+master), ``bench`` (round trips), ``train``, ``search`` (frame grids), ``calibrate``, ``evaluate``.  Each reads what the
 one before wrote under ``--work``.
 """
 
@@ -103,6 +103,17 @@ def train(
     )
     facts = pipeline.run_training(work, settings)
     typer.echo(f"trained on {facts['training_tracks']} tracks in {facts['train_minutes']} min")
+
+
+@app.command()
+def search(
+    work: Work = DEFAULT_WORK,
+    tracks: Annotated[int | None, typer.Option(min=1, help="Tracks of each split; all by default.")] = None,
+) -> None:
+    """Search the validation and test tracks for frame grids (1.5 CPU-seconds an item); resumable."""
+    from model.training import steps as pipeline
+
+    typer.echo(f"{pipeline.run_grid_search(work, tracks)} tracks searched")
 
 
 @app.command()

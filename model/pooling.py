@@ -147,7 +147,7 @@ def pool(
     if grid is not None and grid.shape != (len(GRIDS), 2):
         message = f"a grid search has shape {(len(GRIDS), 2)}, not {grid.shape}"
         raise ValueError(message)
-    grid_evidence = 0.0 if grid is None else float(np.arcsinh(np.max(grid[:, 0]) / _KNEE))
+    grid_evidence = float(family_evidence(grid).max())
     segment_probabilities = _sigmoid(calibration.slope * lossy + calibration.bias)
     audible = np.ones(count, dtype=bool)
     if levels_dbfs is not None:

@@ -11,11 +11,12 @@ from model.constants import SEGMENT_SAMPLES
 from model.policy import Decision, Policy, TrackFacts
 from model.pooling import Calibration, TrackScore
 from model.training import codecs
-from model.training.calibrate import track_logit, track_score
+from model.training.calibrate import track_score
 from model.training.scoring import ScoredItem, auc
 from model.training.statistics import reliability, wilson
 
 EVEN_ODDS = 0.5
+_TINY = 1e-15
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ class Judged:
 
     @property
     def logit(self) -> float:
-        """Mean logit before calibration, for everything threshold-free."""
-        return track_logit(self.scored)
+        """Log-odds of the calibrated probability, for everything threshold-free."""
+        p = min(max(self.score.probability, _TINY), 1.0 - _TINY)
+        return float(np.log(p / (1.0 - p)))
 
 
 def judge(scored: Sequence[ScoredItem], calibration: Calibration, policy: Policy) -> list[Judged]:

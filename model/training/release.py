@@ -10,13 +10,15 @@ from typing import Any
 import keras
 
 from model.artefact import POLICY_FILE, load_artefact, save_artefact
+from model.grid.search import build_grid_search
+from model.network import join_detector
 from model.policy import Policy
 from model.pooling import Calibration
 from model.training import calibrate
 from model.training.bench import BenchTrack
-from model.training.scoring import score
+from model.training.scoring import Searches, score
 
-NAME = "spectrogram-cnn"
+NAME = "spectrogram-grid"
 
 
 def git_revision() -> str:
@@ -37,6 +39,7 @@ def write_policy(policy: Policy, folder: Path) -> None:
 def release(
     network: keras.Model,
     calibration_tracks: Sequence[BenchTrack],
+    searches: Searches,
     out: Path,
     *,
     version: str,
@@ -45,19 +48,21 @@ def release(
     """Calibrate a network and write the artefact.
 
     Args:
-        network: trained, at full segment length.
+        network: the trained spectrogram part, at full segment length.
         calibration_tracks: validation tracks used for nothing else.
+        searches: their frame-grid searches.
         out: the artefact's folder.
         version: of artefact and policy.
         extra: metadata: seeds, revision, manifest hash, command.
     """
     pairs = [(bench, item) for bench in calibration_tracks for item in bench.items]
-    scored = score(network, pairs, label="calibrate")
+    scored = score(network, pairs, label="calibrate", searches=searches)
     fitted = calibrate.fit_calibration(scored)
     policy = calibrate.fit_policy(scored, fitted, version)
     groups = sorted({group for bench in calibration_tracks for group in bench.track.groups})
     facts = {"calibration_items": len(scored), "calibration_groups": groups}
-    save_artefact(out, network, name=NAME, version=version, calibration=fitted, extra={**extra, **facts})
+    detector = join_detector(network, build_grid_search())
+    save_artefact(out, detector, name=NAME, version=version, calibration=fitted, extra={**extra, **facts})
     write_policy(policy, out)
     load_artefact(out)  # what cannot be loaded must not be released
     return fitted, policy

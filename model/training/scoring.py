@@ -1,6 +1,6 @@
 """Run the network over items of the bench."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -14,6 +14,9 @@ from model.training.progress import Progress
 
 BATCH = 16
 
+Searches = Mapping[str, Mapping[str, NDArray[np.float64]]]
+"""Frame-grid searches by track and item file."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredItem:
@@ -26,6 +29,8 @@ class ScoredItem:
     bitrate_logits: NDArray[np.float64]
     levels_dbfs: NDArray[np.float64]
     bandwidth_hz: float
+    grid: NDArray[np.float64] | None = None
+    """Shape (len(GRIDS), 2), from the frame-grid search."""
 
 
 def segments_of(bench: BenchTrack, item: Item, limit: int | None = None) -> NDArray[np.float32]:
@@ -48,8 +53,17 @@ def score(
     *,
     segments: int | None = None,
     label: str = "",
+    searches: Searches | None = None,
 ) -> list[ScoredItem]:
-    """Score items; ``segments`` caps how many of each are looked at."""
+    """Score items.
+
+    Args:
+        network: the spectrogram part.
+        pairs: what to score.
+        segments: how many segments of each item are looked at; all by default.
+        label: of the progress line; silent without it.
+        searches: frame-grid searches by track and item file.
+    """
     progress = Progress(label or "score", len(pairs), every_s=30.0 if label else 1e9)
     scored: list[ScoredItem] = []
     for bench, item in pairs:
@@ -64,6 +78,7 @@ def score(
                 outputs["bitrate_logits"],
                 segment_levels_dbfs(audio),
                 measure_bandwidth_hz(audio, item.rate_hz) if label else 0.0,
+                None if searches is None else searches[bench.track.id][item.file],
             )
         )
         if label:

@@ -12,14 +12,18 @@ import keras
 
 from model.artefact import POLICY_FILE, load_artefact
 from model.constants import SEGMENT_SAMPLES
+from model.errors import ModelError
 from model.network import build_network
 from model.policy import Policy
 from model.training import evaluate, plots, release, report
-from model.training.bench import load_bench, manifest_sha256
-from model.training.scoring import score
+from model.training.bench import BenchTrack, load_bench, manifest_sha256
+from model.training.grid_search import read_search, run_search
+from model.training.scoring import Searches, score
+from model.training.sources import Split
 from model.training.train import LOG_FILE, WEIGHTS_FILE, Settings, train
 
 FACTS_FILE = "facts.json"
+SEARCH_FOLDER = "search"
 REPORT_STEM = "first-detector"
 
 
@@ -55,12 +59,32 @@ def trained_network(work: Path) -> keras.Model:
     return network
 
 
+def run_grid_search(work: Path, tracks: int | None) -> int:
+    """Search the validation and test tracks for frame grids; returns how many were new."""
+    splits: tuple[Split, ...] = ("validation", "test")
+    return sum(run_search(load_bench(work / "bench", split), work / SEARCH_FOLDER, tracks) for split in splits)
+
+
+def searched_tracks(work: Path, split: Split) -> tuple[list[BenchTrack], Searches]:
+    """Return the tracks of a split that were searched, with their searches.
+
+    Raises:
+        ModelError: none was.
+    """
+    found = {bench.track.id: read_search(work / SEARCH_FOLDER, bench) for bench in load_bench(work / "bench", split)}
+    searches = {track: search for track, search in found.items() if search is not None}
+    if not searches:
+        message = f"no {split} track was searched for frame grids: run `python -m model search --work {work}` first"
+        raise ModelError(message)
+    return [bench for bench in load_bench(work / "bench", split) if bench.track.id in searches], searches
+
+
 def run_calibration(work: Path, out: Path, version: str) -> Policy:
     """Calibrate the trained weights and write the artefact to ``out``."""
     facts = json.loads((work / "train" / FACTS_FILE).read_text(encoding="utf-8"))
-    calibration_tracks = load_bench(work / "bench", "validation")
+    calibration_tracks, searches = searched_tracks(work, "validation")
     network = trained_network(work)
-    _, policy = release.release(network, calibration_tracks, out, version=version, extra=facts)
+    _, policy = release.release(network, calibration_tracks, searches, out, version=version, extra=facts)
     return policy
 
 
@@ -70,9 +94,9 @@ def run_evaluation(
     """Evaluate an artefact on the test split; write Markdown, JSON and pictures to ``reports``."""
     artefact = load_artefact(model_dir)
     policy = Policy.load(model_dir / POLICY_FILE)
-    benches = load_bench(work / "bench", "test")
+    benches, searches = searched_tracks(work, "test")
     pairs = [(bench, item) for bench in benches for item in bench.items]
-    scored = score(artefact.network, pairs, label="evaluate")
+    scored = score(artefact.spectrogram, pairs, label="evaluate", searches=searches)
     # Bench clips are short by design; their length is not what is measured here.
     figures = evaluate.evaluate(evaluate.judge(scored, artefact.calibration, replace(policy, minimum_duration_s=0.0)))
     log = [json.loads(line) for line in (work / "train" / LOG_FILE).read_text(encoding="utf-8").splitlines()]
@@ -89,7 +113,7 @@ def run_evaluation(
         "facts": {
             "artefact": f"{artefact.name} {artefact.version}",
             "weights SHA-256": artefact.sha256,
-            "parameters": artefact.network.count_params(),
+            "trained parameters": artefact.spectrogram.count_params(),
             "git revision at training": meta.get("git_revision", "unknown"),
             "seed": meta.get("settings", {}).get("seed"),
             "training tracks / items / source groups": (
