@@ -154,10 +154,10 @@ class Policy:
         """Return why no verdict is available, or None."""
         if not facts.duration_s >= self.minimum_duration_s:
             return "TOO_SHORT"
-        if not facts.level_dbfs > self.silence_dbfs:
-            return "SILENT"
         if score is None:
             return "TOO_SHORT"
+        if not facts.level_dbfs > self.silence_dbfs:
+            return "SILENT"
         if not facts.bandwidth_hz >= self.minimum_bandwidth_hz:
             return "BANDWIDTH_TOO_LOW"
         return None

@@ -21,7 +21,9 @@ from model.artefact import (
 from model.bandwidth import segment_levels_dbfs
 from model.constants import FAMILIES, SEGMENT_SAMPLES
 from model.errors import ArtefactError
-from model.network import build_network
+from model.grid.names import GRIDS
+from model.grid.search import build_grid_search
+from model.network import build_network, join_detector
 from model.pooling import Calibration, pool
 
 GOLDEN = Path(__file__).parent / "golden_outputs.npz"
@@ -31,7 +33,7 @@ GOLDEN = Path(__file__).parent / "golden_outputs.npz"
 def folder(tmp_path: Path) -> Path:
     """A small artefact, freshly saved."""
     keras.utils.set_random_seed(1)
-    network = build_network(filters=(2, 2, 2, 2))
+    network = join_detector(build_network(filters=(2, 2, 2, 2)), build_grid_search())
     save_artefact(tmp_path, network, name="tiny", version="1", calibration=Calibration(bias=-0.5), extra={"seed": 1})
     return tmp_path
 
@@ -73,6 +75,7 @@ def test_a_missing_file_is_named(folder: Path, file: str) -> None:
     ("change", "words"),
     [
         ({"families": ["mp3"]}, "families"),
+        ({"grids": ["mp3"]}, "grids"),
         ({"segment_samples": 1}, "segment_samples"),
         ({"calibration": {"slope": 1.0}}, "calibration"),
     ],
@@ -97,31 +100,36 @@ def test_weights_that_are_no_network_are_refused(folder: Path) -> None:
 def test_the_released_detector_is_small_and_complete(released: Artefact) -> None:
     """Guards the wheel's size and the facts a verdict has to be traced by."""
     assert (default_model_dir() / NETWORK_FILE).stat().st_size < 4_000_000
-    assert released.network.input_shape == (None, SEGMENT_SAMPLES, 2)
+    assert released.spectrogram.input_shape == (None, SEGMENT_SAMPLES, 2)
+    assert released.search.output_shape == {"grid": (None, len(GRIDS), 2)}
     for key in ("train_command", "git_revision", "training_manifest_sha256", "settings", "calibration_groups"):
         assert released.metadata.get(key), key
 
 
 def test_the_released_detector_gives_its_golden_outputs(released: Artefact, music: NDArray[np.float32]) -> None:
     """Guards every number on the way from samples to logits, across versions and machines."""
-    outputs = released.network.predict_on_batch(music)
+    outputs = {**released.spectrogram.predict_on_batch(music), **released.search.predict_on_batch(music[:1])}
     if os.environ.get("LOSSGATE_WRITE_GOLDEN"):  # after a new release: set it once, look at the change, commit
         np.savez(GOLDEN, sha256=released.sha256, **outputs)
     with np.load(GOLDEN) as golden:
         assert str(golden["sha256"]) == released.sha256, "new weights: run once with LOSSGATE_WRITE_GOLDEN=1"
         for key in ("lossy_logit", "family_logits", "bitrate_logits"):
             np.testing.assert_allclose(np.asarray(outputs[key]), golden[key], atol=5e-3, err_msg=key)
+        np.testing.assert_allclose(outputs["grid"][..., 0], golden["grid"][..., 0], rtol=1e-2, err_msg="grid")
 
 
 def test_the_released_detector_scores_silence_without_a_verdict(released: Artefact) -> None:
     """Guards the whole serving path on digital silence."""
     silence = np.zeros((2, SEGMENT_SAMPLES, 2), dtype=np.float32)
-    outputs = released.network.predict_on_batch(silence)
+    outputs = released.spectrogram.predict_on_batch(silence)
+    grid = released.search.predict_on_batch(silence[:1])["grid"][0]
+    assert np.isfinite(grid).all()
     score = pool(
         outputs["lossy_logit"],
         outputs["family_logits"],
         outputs["bitrate_logits"],
         released.calibration,
         segment_levels_dbfs(silence),
+        grid,
     )
     assert np.isnan(score.probability)

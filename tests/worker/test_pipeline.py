@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
+from model.grid.names import GRIDS
 from model.policy import Policy
 from model.pooling import Calibration
 from worker.exceptions import FatalError, UnusableAudioError
@@ -51,6 +52,8 @@ class Scorer:
             np.full(count, 9, np.float32),
             np.zeros((count, len(FAMILIES)), np.float32),
             np.zeros((count, len(BITRATE_CLASSES)), np.float32),
+            np.full((len(GRIDS), 2), 3.0, np.float32),
+            0,
         )
 
 

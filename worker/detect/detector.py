@@ -6,6 +6,7 @@ the frame-grid search gets the one that promises most.  For each part
 pads it to the next bucket, runs the network once and gives each caller its own rows back.
 """
 
+import itertools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,8 @@ from worker.records import SegmentOutputs
 
 _HEARD = ("lossy_logit", "family_logits", "bitrate_logits")
 _SEARCHED = ("grid",)
+
+_batchers = itertools.count()
 
 SEARCH_BUCKETS = (1, 2, 4)
 """Batch sizes of the search, in segments; there is one a track, and it is a hundred times the work."""
@@ -101,5 +104,12 @@ def _batched(
             answers = network(samples, training=False)
         return [answers[name] for name in outputs]
 
+    # TensorFlow finds a batcher's queue by the name of its node: two of the same name would share one queue.
+    scope = f"batcher_{next(_batchers)}"
+
+    def run(samples: Any) -> list[Any]:
+        with tf.name_scope(scope):
+            return list(run_batch(samples))
+
     signature = [tf.TensorSpec((None, SEGMENT_SAMPLES, 2), tf.float32)]
-    return tf.function(run_batch, input_signature=signature, autograph=False)
+    return tf.function(run, input_signature=signature, autograph=False)

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
+from model.grid.names import GRIDS
 from worker import metrics
 from worker.detect.detector import Detector
 from worker.detect.device import choose_device
@@ -32,9 +33,16 @@ def constant_network() -> keras.Model:
     )
 
 
+def searching_network() -> keras.Model:
+    """A search that answers each row with that row's second sample as the score of every grid."""
+    samples = keras.Input((SEGMENT_SAMPLES, 2), name="samples")
+    second = keras.ops.repeat(samples[:, 1, :1, None], len(GRIDS), axis=1)
+    return keras.Model(samples, {"grid": keras.ops.concatenate([second, second], axis=-1)})
+
+
 def detector_of(network: Any) -> Detector:
     """A detector around a bare network."""
-    artefact: Any = SimpleNamespace(network=network)
+    artefact: Any = SimpleNamespace(spectrogram=network, search=searching_network())
     return Detector(artefact, BUCKETS, batch_timeout_ms=20, max_callers=16)
 
 
@@ -55,6 +63,15 @@ def test_each_caller_gets_its_own_rows_back() -> None:
         np.testing.assert_allclose(output.lossy_logits, values, rtol=1e-6)
         assert output.family_logits.shape == (len(values), len(FAMILIES))
         assert output.bitrate_logits.shape == (len(values), len(BITRATE_CLASSES))
+
+
+def test_the_segment_that_promises_most_is_searched() -> None:
+    """The search sees one segment a track: the one with the most high-frequency energy, and says which."""
+    segments = np.zeros((5, SEGMENT_SAMPLES, 2), np.float32)
+    segments[:, 1, 0] = (0.1, 0.2, 0.9, 0.3, 0.4)
+    output = detector_of(constant_network()).score(segments)
+    assert output.searched == 2
+    np.testing.assert_allclose(output.grid, np.full((len(GRIDS), 2), 0.9), rtol=1e-6)
 
 
 def test_calls_are_joined_and_padded_to_a_bucket() -> None:

@@ -15,6 +15,7 @@ from worker.records import (
     Decoder,
     Delivery,
     DetectorIdentity,
+    GridEvidence,
     Judgement,
     Reason,
     SegmentScore,
@@ -43,6 +44,7 @@ VERDICT = Verdict(
         bitrate_class="GT_288",
         family_scores={"mp3": 0.75, "aac": 0.25},
         segments=(SegmentScore(0.0, 2.97, 0.984375), SegmentScore(10.5, 13.47, 1.0)),
+        grid=GridEvidence("mp3", 57.5, 417, 10.5),
         bandwidth_hz=20_000.0,
         facts=AudioFacts(
             container="flac",
