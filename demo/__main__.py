@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -115,9 +115,10 @@ def run(console: Console, *, keep: bool) -> None:
         console.print(table_of(verdicts))
         console.print(f"\n{summary_of(verdicts)}  {time.monotonic() - started:.0f} s in all.\n")
         print_where_to_read(console, lines, kafka.bootstrap_servers if keep else None)
-        while keep:
-            worker.check()
-            time.sleep(0.5)
+        with suppress(KeyboardInterrupt):  # how one ends it, once the table is there
+            while keep:
+                worker.check()
+                time.sleep(0.5)
 
 
 def read_clips() -> list[Clip]:

@@ -48,12 +48,12 @@ def evidence_layers() -> dict[str, OffsetEvidence]:
         "ac3": MDCTEvidence(AC3_HOP, "kbd", 32, alpha=AC3_KBD_ALPHA, name="grid_ac3"),
         "ac3_lattice": AC3LatticeEvidence(16, name="grid_ac3_lattice"),
         "mp2": SubbandEvidence(8, name="grid_mp2"),
-        "mp3": HybridEvidence(8, name="grid_mp3"),
+        "mp3": HybridEvidence(12, name="grid_mp3"),
         "opus_44k1": ResampledCeltEvidence(14, name="grid_opus_44k1"),
-        "opus_48k": celt_at_48k(6, name="grid_opus_48k"),
+        "opus_48k": celt_at_48k(8, name="grid_opus_48k"),
         "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", 6, name="grid_vorbis"),
         "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", 64, name="grid_vorbis_short"),
-        "wma": MDCTEvidence(WMA_HOP, "sine", 2, name="grid_wma"),
+        "wma": MDCTEvidence(WMA_HOP, "sine", 1, name="grid_wma"),
     }
 
 

@@ -36,6 +36,7 @@ from worker.verdict import make_dead_letter
 log = structlog.get_logger(__name__)
 
 _FLOAT32_BYTES: Final = 4
+_PAUSED_POLL_S: Final = 0.02  # no message ends this poll early, so it bounds how late the intake resumes
 _REGISTRY_BACKOFF_S: Final = (0.5, 15.0)  # first and longest pause between look-ups while the registry is away
 _QUIESCE_S: Final = 10.0  # the longest a rebalance waits for the transaction in flight
 
@@ -149,7 +150,7 @@ class Intake:
 
     def _step(self) -> None:
         self._pause_or_resume()
-        message = self._consumer.poll(POLL_TIMEOUT_S)
+        message = self._consumer.poll(_PAUSED_POLL_S if self._is_paused else POLL_TIMEOUT_S)
         self._on_poll()
         self._consumer.note_membership()
         LAST_POLL_TIMESTAMP.set_to_current_time()
