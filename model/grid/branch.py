@@ -36,24 +36,33 @@ def grid_periods() -> dict[str, int]:
     return {name: layer.offsets for name, layer in evidence_layers().items()}
 
 
-def evidence_layers() -> dict[str, OffsetEvidence]:
+def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
     """Return a new evidence layer a grid, by its name, in the order of ``GRIDS``.
 
     The numbers of stretches share 1.5 CPU-seconds a segment by what they find.
+
+    Args:
+        effort: share of them that is searched; below 1 the weakest grids are missed.
     """
+
+    def stretches(number: int) -> int:
+        return max(1, round(effort * number))
+
     return {
-        "aac": MDCTEvidence(AAC_HOP, "kbd", 8, alpha=AAC_KBD_ALPHA, name="grid_aac"),
-        "aac_sine": MDCTEvidence(AAC_HOP, "sine", 2, name="grid_aac_sine"),
-        "aac_short": MDCTEvidence(AAC_SHORT_HOP, "kbd", 32, alpha=AAC_SHORT_KBD_ALPHA, name="grid_aac_short"),
-        "ac3": MDCTEvidence(AC3_HOP, "kbd", 32, alpha=AC3_KBD_ALPHA, name="grid_ac3"),
-        "ac3_lattice": AC3LatticeEvidence(16, name="grid_ac3_lattice"),
-        "mp2": SubbandEvidence(8, name="grid_mp2"),
-        "mp3": HybridEvidence(12, name="grid_mp3"),
-        "opus_44k1": ResampledCeltEvidence(14, name="grid_opus_44k1"),
-        "opus_48k": celt_at_48k(8, name="grid_opus_48k"),
-        "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", 6, name="grid_vorbis"),
-        "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", 64, name="grid_vorbis_short"),
-        "wma": MDCTEvidence(WMA_HOP, "sine", 1, name="grid_wma"),
+        "aac": MDCTEvidence(AAC_HOP, "kbd", stretches(8), alpha=AAC_KBD_ALPHA, name="grid_aac"),
+        "aac_sine": MDCTEvidence(AAC_HOP, "sine", stretches(2), name="grid_aac_sine"),
+        "aac_short": MDCTEvidence(
+            AAC_SHORT_HOP, "kbd", stretches(32), alpha=AAC_SHORT_KBD_ALPHA, name="grid_aac_short"
+        ),
+        "ac3": MDCTEvidence(AC3_HOP, "kbd", stretches(32), alpha=AC3_KBD_ALPHA, name="grid_ac3"),
+        "ac3_lattice": AC3LatticeEvidence(stretches(16), name="grid_ac3_lattice"),
+        "mp2": SubbandEvidence(stretches(8), name="grid_mp2"),
+        "mp3": HybridEvidence(stretches(12), name="grid_mp3"),
+        "opus_44k1": ResampledCeltEvidence(stretches(14), name="grid_opus_44k1"),
+        "opus_48k": celt_at_48k(stretches(8), name="grid_opus_48k"),
+        "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", stretches(6), name="grid_vorbis"),
+        "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", stretches(64), name="grid_vorbis_short"),
+        "wma": MDCTEvidence(WMA_HOP, "sine", stretches(1), name="grid_wma"),
     }
 
 

@@ -34,8 +34,12 @@ class BestOfAll(keras.layers.Layer):
         return (input_shape[0], 2)
 
 
-def build_grid_search(segment_samples: int = SEGMENT_SAMPLES) -> keras.Model:
+def build_grid_search(segment_samples: int = SEGMENT_SAMPLES, effort: float = 1.0) -> keras.Model:
     """Build the search; it holds no trained weights.
+
+    Args:
+        segment_samples: length n of the input.
+        effort: see ``evidence_layers``; the released detector searches with all of it.
 
     Returns:
         A model from ``samples`` (b, n, 2) float32 in [-1, 1] to ``grid`` (b, len(GRIDS), 2): for each grid the
@@ -43,7 +47,7 @@ def build_grid_search(segment_samples: int = SEGMENT_SAMPLES) -> keras.Model:
     """
     samples = keras.Input((segment_samples, SEGMENT_CHANNELS), dtype="float32", name="samples")
     rows = []
-    for name, layer in evidence_layers().items():  # in the order of `names.GRIDS`
+    for name, layer in evidence_layers(effort).items():  # in the order of `names.GRIDS`
         scores = OffsetScores(dtype="float32", name=f"scores_{name}")(layer(samples))
         best = BestOfAll(dtype="float32", name=f"best_{name}")(scores)
         rows.append(keras.layers.Reshape((1, 2), dtype="float32", name=f"row_{name}")(best))

@@ -30,7 +30,7 @@ SECONDS = 10.0  # long enough that the kill comes well before the end
 @pytest.mark.integration
 @pytest.mark.timeout(500)
 def test_sigkill_midway_loses_nothing_and_doubles_nothing(
-    local_kafka: LocalKafka, topics: Topics, free_ports: list[int], tmp_path: Path
+    local_kafka: LocalKafka, topics: Topics, free_ports: list[int], quick_detector: Path, tmp_path: Path
 ) -> None:
     """SIGKILL of one of two workers: a `read_committed` reader sees one verdict for each of 200 deliveries."""
     files = [write_flac(tmp_path / f"{number}.flac", SECONDS, seed=number) for number in range(FILES)]
@@ -41,7 +41,9 @@ def test_sigkill_midway_loses_nothing_and_doubles_nothing(
 
     bootstrap = local_kafka.bootstrap_servers
     first, second = (
-        worker_settings(bootstrap, topics, tmp_path, port) | {"LOSSGATE_LANES": "1"} for port in free_ports[:2]
+        worker_settings(bootstrap, topics, tmp_path, port)
+        | {"LOSSGATE_LANES": "1", "LOSSGATE_MODEL_DIR": str(quick_detector)}
+        for port in free_ports[:2]
     )
     with worker_process(second, tmp_path / "second.log"), worker_process(first, tmp_path / "first.log") as victim:
         wait_for(DELIVERIES // 10, bootstrap, topics.verdicts, within_s=90)
