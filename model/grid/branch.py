@@ -21,7 +21,7 @@ from model.grid.constants import (
     VORBIS_SHORT_HOP,
     WMA_HOP,
 )
-from model.grid.evidence import OffsetEvidence
+from model.grid.evidence import HALVES, OffsetEvidence
 from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, SubbandEvidence
@@ -46,7 +46,7 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
     """
 
     def stretches(number: int) -> int:
-        return max(1, round(effort * number))
+        return HALVES * max(1, round(effort * number / HALVES))
 
     return {
         "aac": MDCTEvidence(AAC_HOP, "kbd", stretches(8), alpha=AAC_KBD_ALPHA, name="grid_aac"),
@@ -62,7 +62,7 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         "opus_48k": celt_at_48k(stretches(8), name="grid_opus_48k"),
         "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", stretches(6), name="grid_vorbis"),
         "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", stretches(64), name="grid_vorbis_short"),
-        "wma": MDCTEvidence(WMA_HOP, "sine", stretches(1), name="grid_wma"),
+        "wma": MDCTEvidence(WMA_HOP, "sine", stretches(2), name="grid_wma"),
     }
 
 

@@ -7,11 +7,15 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from model.errors import ModelError
 from model.grid.constants import BAND_EDGES, HOLE_SHARE, HOLE_WIDTH, LSB_PER_UNIT
 from model.grid.stretches import pick_stretches
 
 BANDS = len(BAND_EDGES) - 1
 CHANNELS = 4  # left, right, mid, side
+HALVES = 2
+"""Of the stretches of a segment.  A quantiser leaves its grid in both halves; the edge of a drum hit next to
+silence, which looks like one (z up to 22 on one drum machine), falls on another offset in each (measured)."""
 
 
 def band_matrix(positions: NDArray[np.float64], band_edges: tuple[float, ...]) -> NDArray[np.float32]:
@@ -25,7 +29,7 @@ def band_matrix(positions: NDArray[np.float64], band_edges: tuple[float, ...]) -
 
 
 class OffsetEvidence(keras.layers.Layer):
-    """Base of the families' layers: (b, n, 2) -> (b, offsets + 1, BANDS, CHANNELS).
+    """Base of the families' layers: (b, n, 2) -> (b, HALVES, offsets + 1, BANDS, CHANNELS).
 
     A subclass gives ``offsets``, ``needed`` (samples a stretch), ``positions`` (fractions
     of Nyquist, one a coefficient) and ``coefficients``.
@@ -48,7 +52,10 @@ class OffsetEvidence(keras.layers.Layer):
     pair_scale = 0.5**0.5  # mid and side keep the unit noise gain
 
     def __init__(self, stretches: int, **kwargs: Any) -> None:
-        """Search ``stretches`` stretches of every segment."""
+        """Search ``stretches`` stretches of every segment, an even number."""
+        if stretches % HALVES:
+            message = f"stretches are searched in {HALVES} halves: {stretches} can't be dealt"
+            raise ModelError(message)
         kwargs.setdefault("dtype", "float32")
         super().__init__(trainable=False, **kwargs)
         self.stretches = stretches
@@ -92,18 +99,19 @@ class OffsetEvidence(keras.layers.Layer):
         length = stretches.shape[2]
         # One stretch at a time: all offsets of a whole batch would take gigabytes.
         rows = ops.map(self._one_stretch, ops.reshape(stretches, (-1, length, 2)))
-        rows = ops.reshape(rows, (-1, self.stretches, self.offsets + 2, CHANNELS, BANDS))
-        rows = ops.transpose(ops.sum(rows, axis=1), (0, 1, 3, 2))
-        hit = rows[:, -2:-1] / (rows[:, -1:] + 1e-6)
-        return ops.concatenate([rows[:, :-2], hit], axis=1)
+        # Stretches go to the halves in turn, so that both hear the whole segment.
+        rows = ops.reshape(rows, (-1, self.stretches // HALVES, HALVES, self.offsets + 2, CHANNELS, BANDS))
+        rows = ops.transpose(ops.sum(rows, axis=1), (0, 1, 2, 4, 3))
+        hit = rows[:, :, -2:-1] / (rows[:, :, -1:] + 1e-6)
+        return ops.concatenate([rows[:, :, :-2], hit], axis=2)
 
     def hop(self) -> int:
         """Return the grid on which stretches start, in samples."""
         return self.offsets
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(b, n, 2) -> (b, offsets + 1, BANDS, CHANNELS)."""
-        return (input_shape[0], self.offsets + 1, BANDS, CHANNELS)
+        """(b, n, 2) -> (b, HALVES, offsets + 1, BANDS, CHANNELS)."""
+        return (input_shape[0], HALVES, self.offsets + 1, BANDS, CHANNELS)
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor takes."""

@@ -21,16 +21,19 @@ _ALL = PROFILES.index("all")
 
 @keras.saving.register_keras_serializable("lossgate")
 class BestOfAll(keras.layers.Layer):
-    """Scores of one grid to its best offset: (b, offsets, PROFILES) -> (b, 2): z-score, offset in samples."""
+    """Scores of one grid to its best offset: (b, HALVES, offsets, PROFILES) -> (b, 2): z-score, offset in samples.
+
+    An offset is worth what its weaker half says.
+    """
 
     def call(self, inputs: Any) -> Any:
         """Return the highest score of all evidence together, and where it stands."""
-        total = inputs[..., _ALL]
+        total = ops.min(inputs[..., _ALL], axis=1)
         best = ops.cast(ops.argmax(total, axis=1), "float32")
         return ops.stack([ops.max(total, axis=1), best], axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(b, offsets, PROFILES) -> (b, 2)."""
+        """(b, HALVES, offsets, PROFILES) -> (b, 2)."""
         return (input_shape[0], 2)
 
 

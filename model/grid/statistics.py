@@ -8,7 +8,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from model.constants import SEGMENT_CHANNELS
-from model.grid.evidence import BANDS, CHANNELS
+from model.grid.evidence import BANDS, CHANNELS, HALVES
 
 # What is summed before it is scored: single channels, then pairs, then everything, then
 # everything a band.  A codec quantises left/right or mid/side, band by band.
@@ -52,7 +52,7 @@ def profile_matrix() -> NDArray[np.float32]:
 
 @keras.saving.register_keras_serializable("lossgate")
 class OffsetScores(keras.layers.Layer):
-    """Evidence to z-scores: (b, offsets + 1, BANDS, CHANNELS) -> (b, offsets, PROFILES).
+    """Evidence to z-scores: (b, HALVES, offsets + 1, BANDS, CHANNELS) -> (b, HALVES, offsets, PROFILES).
 
     The mean of the offsets around is taken off, the rest is divided by its robust spread
     (median absolute deviation) over all offsets.  Loud noise or a distorted synth has next
@@ -63,7 +63,7 @@ class OffsetScores(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Return how far each offset stands out, in standard deviations."""
         matrix = ops.convert_to_tensor(profile_matrix())
-        flat = ops.reshape(inputs, (-1, inputs.shape[1], BANDS * CHANNELS))
+        flat = ops.reshape(inputs, (-1, inputs.shape[2], BANDS * CHANNELS))
         profiles = ops.matmul(flat[:, :-1], matrix)
         hit = ops.matmul(ops.square(flat[:, -1:]), matrix)
         reach = _TREND_OUTER // 2
@@ -77,12 +77,13 @@ class OffsetScores(keras.layers.Layer):
         rest = profiles - trend
         rest = rest - ops.median(rest, axis=1, keepdims=True)
         spread = _MAD_TO_SIGMA * ops.median(ops.abs(rest), axis=1, keepdims=True)
-        return rest / ops.sqrt(ops.square(spread) + hit + _FINITE)
+        scores = rest / ops.sqrt(ops.square(spread) + hit + _FINITE)
+        return ops.reshape(scores, (-1, HALVES, inputs.shape[2] - 1, len(PROFILES)))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(b, offsets + 1, BANDS, CHANNELS) -> (b, offsets, PROFILES)."""
-        offsets = input_shape[1]
-        return (input_shape[0], None if offsets is None else offsets - 1, len(PROFILES))
+        """(b, HALVES, offsets + 1, BANDS, CHANNELS) -> (b, HALVES, offsets, PROFILES)."""
+        offsets = input_shape[2]
+        return (input_shape[0], HALVES, None if offsets is None else offsets - 1, len(PROFILES))
 
 
 @keras.saving.register_keras_serializable("lossgate")
