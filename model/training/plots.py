@@ -9,6 +9,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from model.training.report import family_title
+
 _INK, _TRUE, _LOSSY, _REVIEW = "#222222", "#2a7f9e", "#c8553d", "#d9b44a"
 _DPI = 130
 
@@ -22,7 +24,7 @@ def _finish(figure: Any, path: Path) -> None:
 def confusion(report: dict[str, Any], path: Path) -> None:
     """Draw the paper's table: one bar a codec and bitrate, and the true recordings below."""
     rows: list[tuple[str, dict[str, Any]]] = [
-        (f"{row['family'].upper()} {row['setting']}", row) for row in report["table"]
+        (f"{family_title(row['family'])} {row['setting']}", row) for row in report["table"]
     ]
     rows += [(f"true: {name}", row) for name, row in report["true_by_treatment"].items()]
     figure, axes = plt.subplots(figsize=(8.5, 0.27 * len(rows) + 1.2))
@@ -37,7 +39,7 @@ def confusion(report: dict[str, Any], path: Path) -> None:
         left += share
     axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8)
     axes.axhline(len(report["table"]) - 0.5, color=_INK, linewidth=1.0)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of held-out items")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=3, frameon=False)

@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+OTHER_THRESHOLDS = (0.9, 0.95, 0.98, 0.99)
 PAPER = {"balanced": 0.986, "found": 0.981, "kept": 0.991}  # Hennequin et al. 2017
+
+
+_TITLES = {"ac3": "AC-3", "opus": "Opus", "vorbis": "Vorbis"}
+
+
+def family_title(family: str) -> str:
+    """Return a codec family as people write it."""
+    return _TITLES.get(family, family.upper())
 
 
 def percent(value: float) -> str:
@@ -26,7 +35,7 @@ def _codec_table(rows: Iterable[Mapping[str, Any]]) -> str:
         cut = "" if row["cut_off"] == "default" else f", low-pass {row['cut_off']}"
         cells.append(
             (
-                f"{row['family'].upper()} {row['setting']} ({row['encoder']}{cut})",
+                f"{family_title(row['family'])} {row['setting']} ({row['encoder']}{cut})",
                 row["n"],
                 row["reject"],
                 row["review"],
@@ -80,7 +89,19 @@ def _summary(report: Mapping[str, Any]) -> str:
     return _table(("on held-out sources", "this detector", "paper (its own data)"), rows)
 
 
-def render(report: Mapping[str, Any], words: Mapping[str, str]) -> str:
+def _operating_points(report: Mapping[str, Any]) -> str:
+    """Format what other thresholds would have done on the held-out items."""
+    true, lossy = report["scores"]["true"], report["scores"]["lossy"]
+    rows = []
+    for threshold in sorted({report["policy"]["reject_at"], *OTHER_THRESHOLDS}):
+        alarms, found = (sum(p >= threshold for p in values) for values in (true, lossy))
+        rows.append(
+            (f"{threshold:.4g}", percent(found / len(lossy)), f"{alarms} of {len(true)}", percent(alarms / len(true)))
+        )
+    return _table(("reject from", "round trips found", "true recordings rejected", "share"), rows)
+
+
+def render(report: Mapping[str, Any], words: Mapping[str, Any]) -> str:
     """Return the report.
 
     Args:
@@ -114,10 +135,13 @@ def render(report: Mapping[str, Any], words: Mapping[str, str]) -> str:
             f"Policy {policy['version']}: reject from {policy['reject_at']}, accept below {policy['accept_below']}, "
             f"no verdict under {policy['minimum_bandwidth_hz']:.0f} Hz of bandwidth."
         ),
+        "### What other thresholds would do",
+        _operating_points(report),
+        "These are for an operator's orientation: they were read off the test set, the released ones were not.",
         "## How it was made",
         words.get("sources", ""),
         "![Training](first-detector-training.png)",
-        "```\n" + "\n".join(run["commands"]) + "\n```",
+        "```\n" + "\n".join([*words.get("commands", ()), *run["commands"]]) + "\n```",
         _table(("fact", "value"), [(key, value) for key, value in run["facts"].items()]),
         "### Source groups",
         *(
