@@ -49,7 +49,7 @@ def confusion(report: dict[str, Any], path: Path) -> None:
 
 def scores(report: dict[str, Any], thresholds: tuple[float, float], path: Path) -> None:
     """Draw the scores of true and lossy items, and how far they can be taken at their word."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8), layout="constrained")
     bins = np.linspace(0.0, 1.0, 41)
     for key, colour, label in (("true", _TRUE, "true recordings"), ("lossy", _LOSSY, "round trips")):
         values = np.asarray(report["scores"][key])
@@ -58,7 +58,10 @@ def scores(report: dict[str, Any], thresholds: tuple[float, float], path: Path) 
         )
     for value, name in zip(thresholds, ("accept below", "reject from"), strict=True):
         left.axvline(value, color=_INK, linewidth=1.0, linestyle="--")
-        left.text(value, left.get_ylim()[1], f"{name} {value:.2f} ", rotation=90, ha="right", va="top", fontsize=8)
+        words = f"{name} {value:.2f} "
+        left.text(
+            value, 0.98, words, transform=left.get_xaxis_transform(), rotation=90, ha="right", va="top", fontsize=8
+        )
     left.set_yscale("log")
     left.set_xlabel("calibrated probability of a lossy past")
     left.set_ylabel("share of items")
@@ -71,7 +74,6 @@ def scores(report: dict[str, Any], thresholds: tuple[float, float], path: Path) 
     right.set_title(f"calibration on held-out sources, ECE {report['ece']:.3f}", fontsize=10)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
     _finish(figure, path)
 
 
