@@ -135,14 +135,24 @@ def evaluate(
     model_dir: Annotated[Path | None, typer.Option(help="Folder of the artefact; the released one by default.")] = None,
     reports: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("build/reports"),
     words: Annotated[Path | None, typer.Option(help="JSON with the report's texts: verdict, sources, next.")] = None,
-    made_with: Annotated[list[str] | None, typer.Option(help="Command to list before this one; repeat.")] = None,
 ) -> None:
     """Measure an artefact on held-out sources: the table by codec and bitrate, and all its faults."""
     from model.artefact import default_model_dir
     from model.training import steps as pipeline
 
-    figures = pipeline.run_evaluation(work, model_dir or default_model_dir(), reports, words, made_with or [])
+    figures = pipeline.run_evaluation(work, model_dir or default_model_dir(), reports, words)
     typer.echo(f"AUC {figures['auc_originals']:.3f}, report in {reports}")
+
+
+@app.command()
+def report(
+    figures: Annotated[Path, typer.Option(help="JSON that an evaluation wrote.")],
+    words: Annotated[Path | None, typer.Option(help="JSON with the report's texts: verdict, sources, next.")] = None,
+) -> None:
+    """Write Markdown and pictures again from an evaluation's JSON, with other texts."""
+    from model.training import steps as pipeline
+
+    pipeline.write_report(figures, words)
 
 
 @app.command()

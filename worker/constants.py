@@ -29,6 +29,4 @@ MAX_WINDOWS_PER_TRACK = 1_000
 """Upper bound of the setting `windows_per_track`, and so of one call to the detector."""
 
 MAX_EVENT_BYTES = 256 * KIB  # value, key and headers of an event; a delivery at all its limits takes a tenth of it
-MAX_DEAD_LETTER_RAW_BYTES = (
-    768 * KIB
-)  # what a dead letter repeats of its event; fits into the brokers' default of 1 MiB
+MAX_DEAD_LETTER_RAW_BYTES = 768 * KIB  # what a dead letter repeats of its event; fits the brokers' default of 1 MiB

@@ -9,6 +9,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from model.training.report import family_title
+
 _INK, _TRUE, _LOSSY, _REVIEW = "#222222", "#2a7f9e", "#c8553d", "#d9b44a"
 _DPI = 130
 
@@ -22,7 +24,7 @@ def _finish(figure: Any, path: Path) -> None:
 def confusion(report: dict[str, Any], path: Path) -> None:
     """Draw the paper's table: one bar a codec and bitrate, and the true recordings below."""
     rows: list[tuple[str, dict[str, Any]]] = [
-        (f"{row['family'].upper()} {row['setting']}", row) for row in report["table"]
+        (f"{family_title(row['family'])} {row['setting']}", row) for row in report["table"]
     ]
     rows += [(f"true: {name}", row) for name, row in report["true_by_treatment"].items()]
     figure, axes = plt.subplots(figsize=(8.5, 0.27 * len(rows) + 1.2))
@@ -37,7 +39,7 @@ def confusion(report: dict[str, Any], path: Path) -> None:
         left += share
     axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8)
     axes.axhline(len(report["table"]) - 0.5, color=_INK, linewidth=1.0)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of held-out items")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=3, frameon=False)
@@ -47,7 +49,7 @@ def confusion(report: dict[str, Any], path: Path) -> None:
 
 def scores(report: dict[str, Any], thresholds: tuple[float, float], path: Path) -> None:
     """Draw the scores of true and lossy items, and how far they can be taken at their word."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8), layout="constrained")
     bins = np.linspace(0.0, 1.0, 41)
     for key, colour, label in (("true", _TRUE, "true recordings"), ("lossy", _LOSSY, "round trips")):
         values = np.asarray(report["scores"][key])
@@ -56,7 +58,10 @@ def scores(report: dict[str, Any], thresholds: tuple[float, float], path: Path) 
         )
     for value, name in zip(thresholds, ("accept below", "reject from"), strict=True):
         left.axvline(value, color=_INK, linewidth=1.0, linestyle="--")
-        left.text(value, left.get_ylim()[1], f"{name} {value:.2f} ", rotation=90, ha="right", va="top", fontsize=8)
+        words = f"{name} {value:.2f} "
+        left.text(
+            value, 0.98, words, transform=left.get_xaxis_transform(), rotation=90, ha="right", va="top", fontsize=8
+        )
     left.set_yscale("log")
     left.set_xlabel("calibrated probability of a lossy past")
     left.set_ylabel("share of items")
@@ -69,7 +74,6 @@ def scores(report: dict[str, Any], thresholds: tuple[float, float], path: Path) 
     right.set_title(f"calibration on held-out sources, ECE {report['ece']:.3f}", fontsize=10)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
     _finish(figure, path)
 
 

@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+OTHER_THRESHOLDS = (0.9, 0.95, 0.98, 0.99)
 PAPER = {"balanced": 0.986, "found": 0.981, "kept": 0.991}  # Hennequin et al. 2017
+
+
+_TITLES = {"ac3": "AC-3", "opus": "Opus", "vorbis": "Vorbis"}
+
+
+def family_title(family: str) -> str:
+    """Return a codec family as people write it."""
+    return _TITLES.get(family, family.upper())
 
 
 def percent(value: float) -> str:
@@ -26,7 +35,7 @@ def _codec_table(rows: Iterable[Mapping[str, Any]]) -> str:
         cut = "" if row["cut_off"] == "default" else f", low-pass {row['cut_off']}"
         cells.append(
             (
-                f"{row['family'].upper()} {row['setting']} ({row['encoder']}{cut})",
+                f"{family_title(row['family'])} {row['setting']} ({row['encoder']}{cut})",
                 row["n"],
                 row["reject"],
                 row["review"],
@@ -80,22 +89,35 @@ def _summary(report: Mapping[str, Any]) -> str:
     return _table(("on held-out sources", "this detector", "paper (its own data)"), rows)
 
 
-def render(report: Mapping[str, Any], words: Mapping[str, str]) -> str:
+def _operating_points(report: Mapping[str, Any]) -> str:
+    """Format what other thresholds would have done on the held-out items."""
+    true, lossy = report["scores"]["true"], report["scores"]["lossy"]
+    rows = []
+    for threshold in sorted({report["policy"]["reject_at"], *OTHER_THRESHOLDS}):
+        alarms, found = (sum(p >= threshold for p in values) for values in (true, lossy))
+        rows.append(
+            (f"{threshold:.4g}", percent(found / len(lossy)), f"{alarms} of {len(true)}", percent(alarms / len(true)))
+        )
+    return _table(("reject from", "round trips found", "true recordings rejected", "share"), rows)
+
+
+def render(report: Mapping[str, Any], words: Mapping[str, Any], stem: str) -> str:
     """Return the report.
 
     Args:
         report: what ``evaluate`` measured, with ``run`` and ``policy`` beside it.
         words: texts for ``verdict`` (what the figures mean), ``sources`` and ``next``; written by
             a person who has read the figures, empty on a first run.
+        stem: of the pictures' names.
     """
     run, policy = report["run"], report["policy"]
     true = report["true_recordings"]
     sections = [
-        "# The first detector",
+        f"# {words.get('title', report['run']['facts']['artefact'])}",
         words.get("verdict", ""),
         _summary(report),
         "## Round trips by codec and bitrate",
-        "![Decisions by codec and bitrate](first-detector-confusion.png)",
+        f"![Decisions by codec and bitrate]({stem}-confusion.png)",
         _codec_table(report["table"]),
         "The AUC of a row is that encoding against the untreated originals; it does not depend on thresholds.",
         "### Low-pass removed or forced",
@@ -109,15 +131,18 @@ def render(report: Mapping[str, Any], words: Mapping[str, str]) -> str:
         "### By source group (a track of two groups has its own row)",
         _true_table(report["true_by_group"], "source groups"),
         "## Scores and calibration",
-        "![Scores and calibration](first-detector-scores.png)",
+        f"![Scores and calibration]({stem}-scores.png)",
         (
             f"Policy {policy['version']}: reject from {policy['reject_at']}, accept below {policy['accept_below']}, "
             f"no verdict under {policy['minimum_bandwidth_hz']:.0f} Hz of bandwidth."
         ),
+        "### What other thresholds would do",
+        _operating_points(report),
+        "These are for an operator's orientation: they were read off the test set, the released ones were not.",
         "## How it was made",
         words.get("sources", ""),
-        "![Training](first-detector-training.png)",
-        "```\n" + "\n".join(run["commands"]) + "\n```",
+        f"![Training]({stem}-training.png)",
+        "```\n" + "\n".join([*words.get("commands", ()), *run["commands"]]) + "\n```",
         _table(("fact", "value"), [(key, value) for key, value in run["facts"].items()]),
         "### Source groups",
         *(

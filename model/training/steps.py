@@ -24,7 +24,6 @@ from model.training.train import LOG_FILE, WEIGHTS_FILE, Settings, train
 
 FACTS_FILE = "facts.json"
 SEARCH_FOLDER = "search"
-REPORT_STEM = "first-detector"
 
 
 def _command() -> str:
@@ -88,9 +87,7 @@ def run_calibration(work: Path, out: Path, version: str) -> Policy:
     return policy
 
 
-def run_evaluation(
-    work: Path, model_dir: Path, reports: Path, words_file: Path | None, commands: list[str]
-) -> dict[str, Any]:
+def run_evaluation(work: Path, model_dir: Path, reports: Path, words_file: Path | None) -> dict[str, Any]:
     """Evaluate an artefact on the test split; write Markdown, JSON and pictures to ``reports``."""
     artefact = load_artefact(model_dir)
     policy = Policy.load(model_dir / POLICY_FILE)
@@ -104,7 +101,7 @@ def run_evaluation(
     figures["policy"] = asdict(policy)
     figures["training_log"] = log
     figures["run"] = {
-        "commands": [*commands, meta.get("train_command", ""), _command()],
+        "commands": [meta.get("train_command", ""), _command()],
         "groups": {
             "training": meta.get("training_groups", []),
             "calibration and thresholds": meta.get("calibration_groups", []),
@@ -128,12 +125,21 @@ def run_evaluation(
             "test manifest SHA-256": manifest_sha256(benches),
         },
     }
-    words = json.loads(words_file.read_text(encoding="utf-8")) if words_file else {}
     reports.mkdir(parents=True, exist_ok=True)
-    stem = reports / REPORT_STEM
-    stem.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    stem.with_suffix(".md").write_text(report.render(figures, words), encoding="utf-8")
-    plots.confusion(figures, reports / f"{REPORT_STEM}-confusion.png")
-    plots.scores(figures, (policy.accept_below, policy.reject_at), reports / f"{REPORT_STEM}-scores.png")
-    plots.training_curve(log, reports / f"{REPORT_STEM}-training.png")
+    text = json.dumps(figures, indent=1) + "\n"
+    file = reports / f"{artefact.name}.json"
+    file.write_text(text, encoding="utf-8")
+    write_report(file, words_file)
     return figures
+
+
+def write_report(figures_file: Path, words_file: Path | None) -> None:
+    """Write Markdown and pictures beside the JSON that an evaluation left."""
+    figures = json.loads(figures_file.read_text(encoding="utf-8"))
+    words = json.loads(words_file.read_text(encoding="utf-8")) if words_file else {}
+    stem, policy = figures_file.stem, figures["policy"]
+    figures_file.with_suffix(".md").write_text(report.render(figures, words, stem), encoding="utf-8")
+    plots.confusion(figures, figures_file.with_name(f"{stem}-confusion.png"))
+    thresholds = (policy["accept_below"], policy["reject_at"])
+    plots.scores(figures, thresholds, figures_file.with_name(f"{stem}-scores.png"))
+    plots.training_curve(figures["training_log"], figures_file.with_name(f"{stem}-training.png"))

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from model.__main__ import app
 from model.artefact import load_artefact
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES, bitrate_class_index
+from model.grid.search import build_grid_search
 from model.policy import Policy
-from model.training import bench, codecs, mastering, rendering, round_trip, sources, tracks
+from model.training import bench, codecs, grid_search, mastering, rendering, round_trip, sources, tracks
 from model.training.bench import Item
 from model.training.dataset import GROUP_ROWS, LOSSY_A_GROUP, TRUE_A_GROUP, targets
 from model.training.losses import lossy_loss, masked_cross_entropy
@@ -198,6 +199,7 @@ def test_from_a_folder_to_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for split in sources.SPLITS:
         monkeypatch.setitem(tracks.SEGMENTS_A_TRACK, split, 1)
         monkeypatch.setitem(bench.ENCODINGS_A_TRACK, split, 7)
+    monkeypatch.setattr(grid_search, "build_grid_search", lambda: build_grid_search(effort=0.05))
     for group in range(4):
         folder = tmp_path / "audio" / f"group-{group}"
         folder.mkdir(parents=True)
@@ -214,15 +216,18 @@ def test_from_a_folder_to_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run("corpus", "--audio", str(tmp_path / "audio"), "--splits", str(tmp_path / "splits.json"), *counts)
     run("bench")
     run("train", "--steps", "2", "--groups", "1", "--check-every", "2")
+    run("search")
     run("calibrate", "--version", "9", "--out", str(out))
     run("evaluate", "--model-dir", str(out), "--reports", str(reports))
 
     artefact, policy = load_artefact(out), Policy.load(out / "policy.json")
     assert (artefact.version, policy.version) == ("9", "9")
-    report = json.loads((reports / "first-detector.json").read_text())
+    report = json.loads((reports / "spectrogram-grid.json").read_text())
     assert report["source_groups"] == ["group-3"]
     assert {row["family"] for row in report["table"]} == set(FAMILIES)
-    assert "MP3 320" in (reports / "first-detector.md").read_text()
+    assert "MP3 320" in (reports / "spectrogram-grid.md").read_text()
     for name in ("confusion", "scores", "training"):
-        assert (reports / f"first-detector-{name}.png").stat().st_size > 5_000
-    assert artefact.network.predict_on_batch(np.zeros((1, SEGMENT_SAMPLES, 2), np.float32))["lossy_logit"].shape == (1,)
+        assert (reports / f"spectrogram-grid-{name}.png").stat().st_size > 5_000
+    assert artefact.spectrogram.predict_on_batch(np.zeros((1, SEGMENT_SAMPLES, 2), np.float32))[
+        "lossy_logit"
+    ].shape == (1,)

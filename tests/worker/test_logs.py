@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -237,5 +238,8 @@ def test_tensorflow_stays_silent() -> None:
         "tf.config.set_visible_devices([], 'GPU')\n"
         "tf.constant(1) + 1\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120, env=environment
+    )
     assert (done.stdout, done.stderr) == ("", "")

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
-from worker.cli.topics import ANSWER_DEADLINE_S, partitions_of
+from worker.cli.topics import bounds_of, partitions_of
 from worker.exceptions import BadEventError, LossgateError
 from worker.kafka.client_config import make_consumer, reader_config
 from worker.kafka.wire import Wire
@@ -114,13 +114,4 @@ class VerdictReader:
         self._consumer.assign([TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()])
 
     def _bounds(self) -> dict[int, tuple[int, int]]:
-        bounds = {}
-        for partition in sorted(self._partitions):
-            try:
-                low, high = self._consumer.get_watermark_offsets(
-                    TopicPartition(self._topic, partition), timeout=ANSWER_DEADLINE_S
-                )
-            except KafkaException as error:
-                raise LossgateError(f"{self._topic} can't be read: {error.args[0].str()}") from error
-            bounds[partition] = (low, high)
-        return bounds
+        return {partition: bounds_of(self._consumer, self._topic, partition) for partition in sorted(self._partitions)}

@@ -128,7 +128,7 @@ class TestVerdicts:
     def test_empty_topic(self, runner: CliRunner) -> None:
         """A topic without verdicts is read to its end and the command ends."""
         result = runner.invoke(app, ["verdicts", "--json"])
-        assert (result.exit_code, result.stdout) == (0, "")
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
 
     def test_last_ones_in_order_without_the_aborted(self, runner: CliRunner) -> None:
         """The last verdicts come oldest first, however many marks and aborted records lie between them."""
@@ -136,6 +136,7 @@ class TestVerdicts:
         write_verdicts(settings, 12)
         write_verdicts(settings, 40, delivery_id="aborted-{}", aborted=True)
         result = runner.invoke(app, ["verdicts", "--json", "--last", "5"])
+        assert result.exit_code == 0, result.stderr
         assert [json.loads(line)["delivery_id"] for line in result.stdout.splitlines()] == [
             "d-7",
             "d-8",
@@ -148,6 +149,7 @@ class TestVerdicts:
         """--from-beginning shows every verdict, each with the same judgement fields as `check --json` and its own."""
         write_verdicts(Settings(), 30)
         result = runner.invoke(app, ["verdicts", "--json", "--from-beginning"])
+        assert result.exit_code == 0, result.stderr
         lines = [json.loads(line) for line in result.stdout.splitlines()]
         assert sorted(line["delivery_id"] for line in lines) == sorted(f"d-{number}" for number in range(30))
         line = next(line for line in lines if line["delivery_id"] == "d-3")
@@ -204,7 +206,7 @@ class TestVerdicts:
 def test_no_broker(command: list[str], runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing listens, one line says so and which setting to look at; not hundreds from the client."""
     monkeypatch.setenv("LOSSGATE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    monkeypatch.setattr("worker.cli.topics.ANSWER_DEADLINE_S", 2.0)
+    monkeypatch.setattr("worker.cli.topics._ANSWER_DEADLINE_S", 2.0)
     result = runner.invoke(app, command)
     assert result.exit_code == ExitCode.FAILED
     assert "No Kafka broker answers at 127.0.0.1:1" in result.stderr
