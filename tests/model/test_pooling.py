@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model.constants import BITRATE_CLASSES, FAMILIES
 from model.errors import ArtefactError
@@ -14,7 +15,7 @@ from model.pooling import Calibration, GridFinding, pool
 PLAIN = Calibration()
 
 
-def _heads(count: int, family: int = 3, bitrate: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def _heads(count: int, family: int = 3, bitrate: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Heads that all point at one family and one bitrate class."""
     families, bitrates = np.zeros((count, len(FAMILIES))), np.zeros((count, len(BITRATE_CLASSES)))
     families[:, family], bitrates[:, bitrate] = 4.0, 4.0
