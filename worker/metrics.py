@@ -38,6 +38,8 @@ DELIVERY_SECONDS = Histogram(
 SEGMENTS_SCORED = Counter("lossgate_segments_scored", "Segments scored for deliveries (without padding).")
 BATCH_ROWS = Histogram(
     "lossgate_batch_rows",
-    "Rows of one batch of the network, padding included; segments scored over the sum of rows is the fill.",
+    "Rows of one batch of one part of the network (spectrogram, search), padding included; "
+    "segments scored over the spectrogram's sum of rows is the fill.",
+    ["part"],
     buckets=(1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128),
 )

@@ -16,7 +16,9 @@ from model.pooling import Calibration, TrackScore, family_evidence, pool
 from model.training.scoring import ScoredItem
 
 TRUE_REJECTED_AT_MOST = 0.005
-LOSSY_ACCEPTED_AT_MOST = 0.05
+# A few dozen tracks can't tell one false rejection in hundreds: whatever their quantile says, a rejection takes this.
+REJECT_AT_LEAST = 0.95
+LOSSY_ACCEPTED_AT_MOST = 0.02
 MINIMUM_BANDWIDTH_HZ = 7_000.0  # below it a verdict judges the music
 MINIMUM_DURATION_S = 3.0
 _SLOPE_PULL = 1e-3  # weight of the pull towards a slope of 1, against a mean cross-entropy
@@ -125,7 +127,7 @@ def fit_policy(scored: Sequence[ScoredItem], calibration: Calibration, version: 
     # method="higher": the threshold is a value that a true recording stays below or at.
     reject_at = float(np.quantile(probabilities[~lossy], 1.0 - TRUE_REJECTED_AT_MOST, method="higher")) + 1e-4
     accept_below = float(np.quantile(probabilities[lossy], LOSSY_ACCEPTED_AT_MOST))
-    reject_at = min(max(reject_at, 0.5), 0.9999)
+    reject_at = min(max(reject_at, REJECT_AT_LEAST), 0.9999)
     return Policy(
         version=version,
         reject_at=round(reject_at, 4),

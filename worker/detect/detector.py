@@ -28,7 +28,7 @@ _SEARCHED = ("grid",)
 
 _batchers = itertools.count()
 
-SEARCH_BUCKETS = (1, 2, 4)
+SEARCH_BUCKETS = (1, 2)
 """Batch sizes of the search, in segments; there is one a track, and it is a hundred times the work."""
 
 _MICROSECONDS_PER_MS = 1_000
@@ -48,8 +48,8 @@ class Detector:
 
     def __init__(self, artefact: Artefact, buckets: Sequence[int], batch_timeout_ms: float, max_callers: int) -> None:
         self._buckets = sorted(set(buckets))
-        self._hear = _batched(artefact.spectrogram, _HEARD, self._buckets, batch_timeout_ms, max_callers)
-        self._search = _batched(artefact.search, _SEARCHED, SEARCH_BUCKETS, batch_timeout_ms, max_callers)
+        self._hear = _batched("spectrogram", artefact.spectrogram, _HEARD, self._buckets, batch_timeout_ms, max_callers)
+        self._search = _batched("search", artefact.search, _SEARCHED, SEARCH_BUCKETS, batch_timeout_ms, max_callers)
 
     def warm_up(self) -> float:
         """Run every bucket once, so that no delivery pays for tracing; returns the seconds it took."""
@@ -80,12 +80,12 @@ class Detector:
 
 
 def _batched(
-    network: Any, outputs: Sequence[str], buckets: Sequence[int], batch_timeout_ms: float, max_callers: int
+    part: str, network: Any, outputs: Sequence[str], buckets: Sequence[int], batch_timeout_ms: float, max_callers: int
 ) -> Any:
     """Wrap a network in the batcher; returns a callable (n, S, 2) → one tensor per name in `outputs`."""
 
     def count_rows(rows: NDArray[np.int32]) -> NDArray[np.int32]:
-        metrics.BATCH_ROWS.observe(int(rows))
+        metrics.BATCH_ROWS.labels(part).observe(int(rows))
         return rows
 
     @tf.nondifferentiable_batch_function(
@@ -105,7 +105,7 @@ def _batched(
         return [answers[name] for name in outputs]
 
     # TensorFlow finds a batcher's queue by the name of its node: two of the same name would share one queue.
-    scope = f"batcher_{next(_batchers)}"
+    scope = f"{part}_{next(_batchers)}"
 
     def run(samples: Any) -> list[Any]:
         with tf.name_scope(scope):

@@ -117,6 +117,11 @@ def test_a_wanted_gpu_that_is_missing_is_a_plain_error() -> None:
 
 
 def batch_rows() -> tuple[float, float]:
-    """Batches run so far, and their rows in all."""
-    samples = {sample.name: sample.value for metric in metrics.BATCH_ROWS.collect() for sample in metric.samples}
+    """Batches of the spectrogram part run so far, and their rows in all."""
+    samples = {
+        sample.name: sample.value
+        for metric in metrics.BATCH_ROWS.collect()
+        for sample in metric.samples
+        if sample.labels["part"] == "spectrogram"
+    }
     return samples["lossgate_batch_rows_count"], samples["lossgate_batch_rows_sum"]
