@@ -57,7 +57,8 @@ class DecoderPool:
     ) -> None:
         with self._lock:
             self._closed = True
-        for child in self._children:
+            children = list(self._children)  # a lane may be replacing its child right now
+        for child in children:
             child.kill()
         while not self._idle.empty():
             if (idle := self._idle.get()) is not None:
