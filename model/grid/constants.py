@@ -1,4 +1,4 @@
-"""Numbers of the frame-grid branch, with their units."""
+"""Numbers of the frame-grid search, with their units."""
 
 from typing import Final
 

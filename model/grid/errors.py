@@ -1,4 +1,4 @@
-"""What can go wrong in the frame-grid branch."""
+"""What can go wrong in the frame-grid search."""
 
 from model.errors import ModelError
 

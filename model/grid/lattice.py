@@ -14,7 +14,7 @@ from model.grid.mdct import MDCTEvidence
 class AC3LatticeEvidence(MDCTEvidence):
     """How near the coefficients lie to multiples of AC-3's steps.
 
-    (b, n, 2) -> (b, 257, BANDS, CHANNELS).  A hit is the mean of cos(2 pi X / step) over
+    (b, n, 2) -> (b, HALVES, 257, BANDS, CHANNELS).  A hit is the mean of cos(2 pi X / step) over
     ``AC3_STEPS``: 1 on all lattices, 0 on average for anything else.  Unlike a hole, it
     needs no quiet quantiser: at 448 kbit/s most mantissas are too long for holes.
     It lives on the decoder's exact level; any gain afterwards ends it.

@@ -12,28 +12,27 @@ from keras import ops
 from numpy.typing import NDArray
 
 from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
-from model.grid.branch import evidence_layers
-from model.grid.statistics import PROFILES, OffsetScores
+from model.grid.grids import evidence_layers
+from model.grid.statistics import OffsetScores
 
 SEARCH_NAME = "lossgate_grid_search"
-_ALL = PROFILES.index("all")
 
 
 @keras.saving.register_keras_serializable("lossgate")
 class BestOfAll(keras.layers.Layer):
-    """Scores of one grid to its best offset: (b, HALVES, offsets, PROFILES) -> (b, 2): z-score, offset in samples.
+    """Scores of one grid to its best offset: (b, HALVES, offsets) -> (b, 2): z-score, offset in samples.
 
     An offset is worth what its weaker half says.
     """
 
     def call(self, inputs: Any) -> Any:
         """Return the highest score of all evidence together, and where it stands."""
-        total = ops.min(inputs[..., _ALL], axis=1)
+        total = ops.min(inputs, axis=1)
         best = ops.cast(ops.argmax(total, axis=1), "float32")
         return ops.stack([ops.max(total, axis=1), best], axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(b, HALVES, offsets, PROFILES) -> (b, 2)."""
+        """(b, HALVES, offsets) -> (b, 2)."""
         return (input_shape[0], 2)
 
 

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from model.errors import ModelError
 from model.grid.celt import ResampledCeltEvidence
 from model.grid.constants import CELT_PREEMPHASIS, MPEG_SUBBANDS, MPEG_TAPS
 from model.grid.errors import GridError
+from model.grid.evidence import OffsetEvidence
+from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, SubbandEvidence
 from model.grid.mpeg_prototype import analysis_matrix
@@ -34,6 +37,22 @@ def test_an_unknown_window_is_refused() -> None:
         named("hann", 256)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: MDCTEvidence(256, "sine", n),
+        ResampledCeltEvidence,
+        HybridEvidence,
+        SubbandEvidence,
+        AC3LatticeEvidence,
+    ],
+)
+def test_an_odd_number_of_stretches_is_refused(make: Callable[[int], OffsetEvidence]) -> None:
+    """Guards the two halves: one stretch too many would fall to neither, or shift them all."""
+    with pytest.raises(ModelError, match="halves"):
+        make(3)
+
+
 def test_every_offset_is_a_sliding_window() -> None:
     """Guards the copying trick in both directions."""
     rows = np.arange(40, dtype=np.float32).reshape(2, 20)
@@ -45,7 +64,7 @@ def test_every_offset_is_a_sliding_window() -> None:
 def test_mdct_equals_its_definition() -> None:
     """Guards fold, twiddles and the order of offsets and lines against the plain sum."""
     frame = 64
-    layer = MDCTEvidence(frame, "kbd", 1, alpha=4.0)
+    layer = MDCTEvidence(frame, "kbd", 2, alpha=4.0)
     rng = np.random.default_rng(1)
     x = rng.standard_normal((2, 3 * frame)).astype(np.float32)
     got = _array(layer.coefficients(keras.ops.convert_to_tensor(x)))
@@ -61,11 +80,11 @@ def test_mdct_equals_its_definition() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: MDCTEvidence(256, "sine", 1),
-        lambda: celt_at_48k(1, "celt"),
-        lambda: ResampledCeltEvidence(1),
-        lambda: HybridEvidence(1),
-        lambda: SubbandEvidence(1),
+        lambda: MDCTEvidence(256, "sine", 2),
+        lambda: celt_at_48k(2, "celt"),
+        lambda: ResampledCeltEvidence(2),
+        lambda: HybridEvidence(2),
+        lambda: SubbandEvidence(2),
     ],
 )
 def test_rounding_noise_has_unit_gain(make: Callable[[], MDCTEvidence]) -> None:
@@ -96,7 +115,7 @@ def test_polyphase_nearly_reconstructs() -> None:
 
 def test_preemphasis_is_undone_in_the_level() -> None:
     """Guards the whitening of CELT at 48 kHz: a sine comes out at its own level."""
-    layer = celt_at_48k(1, "celt")
+    layer = celt_at_48k(2, "celt")
     hertz = 8_012.5  # the middle of line 320
     seconds = np.arange(2_880) / 48_000.0
     x = np.stack([np.cos(2 * np.pi * hertz * seconds)] * 2).astype(np.float32)

@@ -1,0 +1,87 @@
+"""Each grid alone, on real encodings: found where it is, and at the right offset."""
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.grid.evidence import HALVES, OffsetEvidence
+from model.grid.grids import evidence_layers
+from model.grid.names import GRIDS
+from model.grid.search import BestOfAll
+from model.grid.statistics import OffsetScores
+from tests.model.grid.conftest import Encode
+
+_FOUND = 12.0  # originals stay below 6
+
+# name, ffmpeg arguments, grid, samples after which it repeats, delivered rate
+_ENCODINGS = [
+    ("a.m4a", ("-c:a", "aac", "-b:a", "256k"), "aac", 1_024, 44_100),
+    ("a.mp3", ("-c:a", "libmp3lame", "-b:a", "320k"), "mp3", 576, 44_100),
+    ("a.ac3", ("-c:a", "ac3", "-b:a", "384k"), "ac3", 256, 44_100),
+    ("a.ac3", ("-c:a", "ac3", "-b:a", "384k"), "ac3_lattice", 256, 44_100),
+    ("a.mp2", ("-c:a", "mp2", "-b:a", "256k"), "mp2", 32, 44_100),
+    ("a.ogg", ("-c:a", "libvorbis", "-q:a", "6"), "vorbis", 1_024, 44_100),
+    ("b.opus", ("-c:a", "libopus", "-b:a", "160k"), "opus_48k", 960, 48_000),
+    ("b.opus", ("-c:a", "libopus", "-b:a", "160k"), "opus_44k1", 882, 44_100),
+    ("a.wma", ("-c:a", "wmav2", "-b:a", "192k"), "wma", 2_048, 44_100),
+]
+
+
+@pytest.fixture(scope="module")
+def layers() -> dict[str, OffsetEvidence]:
+    """All grids, with all their stretches."""
+    return evidence_layers()
+
+
+def _scores(layer: OffsetEvidence, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scores of one grid alone: (b, HALVES, offsets)."""
+    return np.asarray(keras.ops.convert_to_numpy(OffsetScores()(layer(samples))))
+
+
+def _best(layer: OffsetEvidence, samples: NDArray[np.float32]) -> tuple[float, int]:
+    """Score and offset of one grid, of the first segment."""
+    score, offset = np.asarray(keras.ops.convert_to_numpy(BestOfAll()(_scores(layer, samples))))[0]
+    return float(score), int(offset)
+
+
+@pytest.mark.parametrize(("name", "arguments", "grid", "period", "rate_hz"), _ENCODINGS)
+def test_the_grid_of_a_decode_is_found_and_moves_with_it(
+    layers: dict[str, OffsetEvidence],
+    encode: Encode,
+    name: str,
+    arguments: tuple[str, ...],
+    grid: str,
+    period: int,
+    rate_hz: int,
+) -> None:
+    """Guards each family end to end: cut 137 samples later, the same grid is 137 earlier."""
+    first, offset = _best(layers[grid], encode(name, *arguments, shift=3_000, rate_hz=rate_hz))
+    second, moved = _best(layers[grid], encode(name, *arguments, shift=3_137, rate_hz=rate_hz))
+    assert first > _FOUND
+    assert second > _FOUND
+    assert (offset - moved) % period == 137 % period
+
+
+def test_silence_and_clipping_stay_finite(layers: dict[str, OffsetEvidence]) -> None:
+    """Guards the divisions: digital silence has no spread, a clipped square no quiet bin."""
+    silence = np.zeros((1, 32_768, 2), np.float32)
+    square = np.sign(np.sin(np.arange(32_768) * 0.05)).astype(np.float32)[None, :, None] * np.ones(2, np.float32)
+    for samples in (silence, square):
+        assert np.isfinite(_scores(layers["mp3"], samples)).all()
+    assert np.abs(_scores(layers["ac3"], silence)).max() < 1.0
+
+
+def test_grids_come_in_the_order_of_their_names(layers: dict[str, OffsetEvidence]) -> None:
+    """Guards the rows of the search: the worker reads them by ``GRIDS``."""
+    assert tuple(layers) == GRIDS
+
+
+def test_less_effort_searches_fewer_stretches_but_never_none(layers: dict[str, OffsetEvidence]) -> None:
+    """Guards the rounding: each half keeps a stretch at least, and neither gets one more."""
+    some = {grid: layer.stretches for grid, layer in evidence_layers(0.2).items()}
+    for grid, stretches in some.items():
+        assert HALVES <= stretches <= layers[grid].stretches
+        assert stretches % HALVES == 0
+    assert some["wma"] == HALVES
+    assert some["vorbis_short"] == 12  # of 64
