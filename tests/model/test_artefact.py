@@ -101,7 +101,7 @@ def test_the_released_detector_is_small_and_complete(released: Artefact) -> None
     """Guards the wheel's size and the facts a verdict has to be traced by."""
     assert (default_model_dir() / NETWORK_FILE).stat().st_size < 4_000_000
     assert released.spectrogram.input_shape == (None, SEGMENT_SAMPLES, 2)
-    assert released.search.output_shape == {"grid": (None, len(GRIDS), 2)}
+    assert released.search.output["grid"].shape == (None, len(GRIDS), 2)
     for key in ("train_command", "git_revision", "training_manifest_sha256", "settings", "calibration_groups"):
         assert released.metadata.get(key), key
 
