@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.records import AudioFacts, Decision, DetectorIdentity, Judgement, Reason, SegmentScore
+from worker.records import AudioFacts, Decision, DetectorIdentity, GridEvidence, Judgement, Reason, SegmentScore
 from worker.settings import Settings
 
 IDENTITY = DetectorIdentity("fake", "1", "0" * 64, "fake-policy")
@@ -46,6 +46,7 @@ class FakePipeline:
                 bitrate_class="GT_288",
                 family_scores={"mp3": 0.9, "aac": 0.1},
                 segments=(SegmentScore(0.0, 2.97, 0.9996),),
+                grid=GridEvidence("mp3", 57.5, 417, 0.0),
                 bandwidth_hz=20_000.0,
                 facts=FACTS,
             )

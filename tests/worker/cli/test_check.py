@@ -63,6 +63,7 @@ def test_json_line_has_every_field(runner: CliRunner, folder: Path) -> None:
             "bitrate_class": "GT_288",
             "family_scores": {"mp3": 0.9, "aac": 0.1},
             "segments": [{"start_s": 0.0, "end_s": 2.97, "probability": 0.9996}],
+            "grid": {"grid": "mp3", "score": 57.5, "offset_samples": 417, "segment_start_s": 0.0},
             "bandwidth_hz": 20_000.0,
             "facts": {
                 "container": "flac",
