@@ -4,4 +4,4 @@ from model.errors import ModelError
 
 
 class GridError(ModelError):
-    """A layer was asked for a window or a size that does not exist."""
+    """A layer was asked for a window, a size or a number of stretches that it can't have."""

@@ -7,8 +7,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from model.errors import ModelError
 from model.grid.constants import BAND_EDGES, HOLE_SHARE, HOLE_WIDTH, LSB_PER_UNIT
+from model.grid.errors import GridError
 from model.grid.stretches import pick_stretches
 
 BANDS = len(BAND_EDGES) - 1
@@ -55,7 +55,7 @@ class OffsetEvidence(keras.layers.Layer):
         """Search ``stretches`` stretches of every segment, an even number."""
         if stretches % HALVES:
             message = f"stretches are searched in {HALVES} halves: {stretches} can't be dealt"
-            raise ModelError(message)
+            raise GridError(message)
         kwargs.setdefault("dtype", "float32")
         super().__init__(trainable=False, **kwargs)
         self.stretches = stretches

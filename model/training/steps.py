@@ -70,12 +70,13 @@ def searched_tracks(work: Path, split: Split) -> tuple[list[BenchTrack], Searche
     Raises:
         ModelError: none was.
     """
-    found = {bench.track.id: read_search(work / SEARCH_FOLDER, bench) for bench in load_bench(work / "bench", split)}
+    benches = load_bench(work / "bench", split)
+    found = {bench.track.id: read_search(work / SEARCH_FOLDER, bench) for bench in benches}
     searches = {track: search for track, search in found.items() if search is not None}
     if not searches:
         message = f"no {split} track was searched for frame grids: run `python -m model search --work {work}` first"
         raise ModelError(message)
-    return [bench for bench in load_bench(work / "bench", split) if bench.track.id in searches], searches
+    return [bench for bench in benches if bench.track.id in searches], searches
 
 
 def run_calibration(work: Path, out: Path, version: str) -> Policy:
