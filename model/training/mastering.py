@@ -15,7 +15,7 @@ Audio = NDArray[np.float32]  # shape (n, 2)
 _SILENCE = 1e-9  # a peak below this cannot be scaled up
 
 
-def _other_rate_hz(rate_hz: int) -> int:
+def other_rate_hz(rate_hz: int) -> int:
     """44.1 for 48 kHz and the reverse."""
     low, high = ANALYSIS_RATES_HZ
     return high if rate_hz == low else low
@@ -109,7 +109,7 @@ def master(samples: Audio, rate_hz: int, rng: np.random.Generator) -> tuple[Audi
         out = low_pass(out, rate_hz, float(rng.uniform(14_000.0, 20_000.0)), rng)
         tags.append("low-passed")
     if happens(rng, 0.08):
-        out = there_and_back(out, rate_hz, _other_rate_hz(rate_hz), "HQ")
+        out = there_and_back(out, rate_hz, other_rate_hz(rate_hz), "HQ")
         tags.append("resampled")
     peak_dbfs = float(rng.uniform(-3.0, -0.1) if happens(rng, 0.7) else rng.uniform(-18.0, -3.0))
     return set_peak(out, peak_dbfs), tuple(tags)
@@ -137,7 +137,7 @@ def variant(
     if chosen == "low-passed":
         out = low_pass(samples, rate_hz, float(rng.choice([14e3, 15e3, 16e3, 17e3, 18e3, 19e3, 20e3])), rng)
     elif chosen == "resampled":
-        other_hz = int(rng.choice([32_000, _other_rate_hz(rate_hz), 96_000]))
+        other_hz = int(rng.choice([32_000, other_rate_hz(rate_hz), 96_000]))
         out = there_and_back(samples, rate_hz, other_hz, str(rng.choice(["MQ", "HQ", "VHQ"])))
     elif chosen == "limited":
         out = limit(samples, float(rng.uniform(3.0, 12.0)))
