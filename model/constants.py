@@ -40,6 +40,9 @@ BITRATE_EDGES_KBPS: Final = (96.0, 160.0, 224.0, 288.0)  # kbit/s
 # From here a grid's score is worth telling a reviewer; unaltered audio stays below (field: 5.7).
 TELLING_GRID_SCORE: Final = 8.0  # standard deviations over all other frame offsets
 
+# A search costs about one CPU-second a segment; it stops early where the first segments are clear.
+SEARCHED_SEGMENTS: Final = 3  # at most, of a track
+
 # --- Measures behind the abstention ---------------------------------------------
 
 BANDWIDTH_FRAME_SAMPLES: Final = 4_096  # samples; 10.8 Hz a bin at 44.1 kHz

@@ -55,7 +55,7 @@ def kernel(phase: float) -> NDArray[np.float64]:
 
 @keras.saving.register_keras_serializable("lossgate")
 class ResampledCeltEvidence(OffsetEvidence):
-    """Holes of CELT's 20 ms MDCT seen from 44.1 kHz: (b, n, 2) -> (b, HALVES, 883, BANDS, CHANNELS).
+    """Holes of CELT's 20 ms MDCT seen from 44.1 kHz: (b, n, 2) -> (b, 2 * HALVES, 883, BANDS, CHANNELS).
 
     20 ms are 882 samples at 44.1 kHz, so whole offsets cover the grid once its ``phase``
     between two samples is known; every resampler without delay keeps it.

@@ -36,6 +36,16 @@ LSB_PER_UNIT: Final = 32_768.0  # 16-bit steps from 0 to full scale
 HOLE_WIDTH: Final = 0.7  # 16-bit steps, the sigma of the soft count
 # Share of holes that the weights expect; 0.005 found a little less (measured).
 HOLE_SHARE: Final = 0.05
+# Width of a shallow hole, as a share of its bin's level.  Of 0.03, 0.1, 0.2 and 0.35 this found most of the decodes
+# that an equaliser had followed (measured).
+RELATIVE_HOLE_WIDTH: Final = 0.1
+
+# A frame with less than this share of the mean energy over all offsets is partly silence; its holes count less.
+AUDIBLE_SHARE: Final = 0.7
+# Least energy of a band over all offsets, as a share of the mean: relative holes don't count below the first, count
+# in full from the second.
+UNSTEADY: Final = 0.2
+STEADY: Final = 0.5
 
 # --- What counts as a lattice point -----------------------------------------------
 

@@ -21,7 +21,8 @@ from model.grid.mp3_hybrid import HybridEvidence, SubbandEvidence
 def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
     """Return a new evidence layer a grid, by its name, in the order of ``GRIDS``.
 
-    The numbers of stretches share 1.5 CPU-seconds a segment by what they find.
+    The numbers of stretches share about one CPU-second a segment by what they find; several segments of a track
+    are searched and their scores added.
 
     Args:
         effort: share of them that is searched; below 1 the weakest grids are missed.
@@ -31,18 +32,18 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         return HALVES * max(1, round(effort * number / HALVES))
 
     return {
-        "aac": MDCTEvidence(AAC_HOP, "kbd", stretches(8), alpha=AAC_KBD_ALPHA, name="grid_aac"),
+        "aac": MDCTEvidence(AAC_HOP, "kbd", stretches(4), alpha=AAC_KBD_ALPHA, name="grid_aac"),
         "aac_sine": MDCTEvidence(AAC_HOP, "sine", stretches(2), name="grid_aac_sine"),
         "aac_short": MDCTEvidence(
-            AAC_SHORT_HOP, "kbd", stretches(32), alpha=AAC_SHORT_KBD_ALPHA, name="grid_aac_short"
+            AAC_SHORT_HOP, "kbd", stretches(16), alpha=AAC_SHORT_KBD_ALPHA, name="grid_aac_short"
         ),
-        "ac3": MDCTEvidence(AC3_HOP, "kbd", stretches(32), alpha=AC3_KBD_ALPHA, name="grid_ac3"),
-        "ac3_lattice": AC3LatticeEvidence(stretches(16), name="grid_ac3_lattice"),
-        "mp2": SubbandEvidence(stretches(8), name="grid_mp2"),
-        "mp3": HybridEvidence(stretches(12), name="grid_mp3"),
-        "opus_44k1": ResampledCeltEvidence(stretches(14), name="grid_opus_44k1"),
-        "opus_48k": celt_at_48k(stretches(8), name="grid_opus_48k"),
-        "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", stretches(6), name="grid_vorbis"),
-        "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", stretches(64), name="grid_vorbis_short"),
+        "ac3": MDCTEvidence(AC3_HOP, "kbd", stretches(16), alpha=AC3_KBD_ALPHA, name="grid_ac3"),
+        "ac3_lattice": AC3LatticeEvidence(stretches(8), name="grid_ac3_lattice"),
+        "mp2": SubbandEvidence(stretches(4), name="grid_mp2"),
+        "mp3": HybridEvidence(stretches(6), name="grid_mp3"),
+        "opus_44k1": ResampledCeltEvidence(stretches(6), name="grid_opus_44k1"),
+        "opus_48k": celt_at_48k(stretches(4), name="grid_opus_48k"),
+        "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", stretches(4), name="grid_vorbis"),
+        "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", stretches(32), name="grid_vorbis_short"),
         "wma": MDCTEvidence(WMA_HOP, "sine", stretches(2), name="grid_wma"),
     }

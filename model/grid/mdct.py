@@ -17,7 +17,7 @@ from model.grid.windows import named
 class MDCTEvidence(OffsetEvidence):
     """Holes of an MDCT of ``frame`` lines at its ``frame`` offsets.
 
-    (b, n, 2) -> (b, HALVES, frame + 1, BANDS, CHANNELS).  Fold to ``frame`` samples, then a DCT-IV
+    (b, n, 2) -> (b, 2 * HALVES, frame + 1, BANDS, CHANNELS).  Fold to ``frame`` samples, then a DCT-IV
     by one complex FFT of half that length (the usual N/4 algorithm); the scale is
     orthonormal.  Even lines come first, then the odd ones from the top: their order does
     not matter to a count.

@@ -39,7 +39,7 @@ def _long_block() -> NDArray[np.float64]:
 
 @keras.saving.register_keras_serializable("lossgate")
 class HybridEvidence(OffsetEvidence):
-    """Holes of MP3's long-block hybrid: (b, n, 2) -> (b, HALVES, 577, BANDS, CHANNELS).
+    """Holes of MP3's long-block hybrid: (b, n, 2) -> (b, 2 * HALVES, 577, BANDS, CHANNELS).
 
     Polyphase -> frequency inversion -> MDCT of 36 -> alias butterflies at all 576
     alignments, one granule a stretch.
@@ -88,7 +88,7 @@ def _butterflies(lines: Any) -> Any:
 
 @keras.saving.register_keras_serializable("lossgate")
 class SubbandEvidence(OffsetEvidence):
-    """Holes of MP2's quantised subband samples: (b, n, 2) -> (b, HALVES, 33, BANDS, CHANNELS).
+    """Holes of MP2's quantised subband samples: (b, n, 2) -> (b, 2 * HALVES, 33, BANDS, CHANNELS).
 
     Layer II has an odd number of levels everywhere, so zero is one of them.
     """

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from model.grid.evidence import BANDS, CHANNELS, HALVES
+from model.grid.evidence import BANDS, CHANNELS
 
 _TREND_OUTER = 21  # offsets; the line is one wide, content changes over more
 _TREND_INNER = 5  # offsets around the line that do not count to its surroundings
@@ -15,7 +15,7 @@ _MAD_TO_SIGMA = 1.4826  # of a Gaussian
 
 @keras.saving.register_keras_serializable("lossgate")
 class OffsetScores(keras.layers.Layer):
-    """Evidence to z-scores: (b, HALVES, offsets + 1, BANDS, CHANNELS) -> (b, HALVES, offsets).
+    """Evidence to z-scores: (b, parts, offsets + 1, BANDS, CHANNELS) -> (b, parts, offsets).
 
     The mean of the offsets around is taken off, the rest is divided by its robust spread
     (median absolute deviation) over all offsets.  Loud noise or a distorted synth has next
@@ -41,9 +41,9 @@ class OffsetScores(keras.layers.Layer):
         rest = rest - ops.median(rest, axis=1, keepdims=True)
         spread = _MAD_TO_SIGMA * ops.median(ops.abs(rest), axis=1, keepdims=True)
         scores = rest / ops.sqrt(ops.square(spread) + hit + _FINITE)
-        return ops.reshape(scores, (-1, HALVES, inputs.shape[2] - 1))
+        return ops.reshape(scores, (-1, inputs.shape[1], inputs.shape[2] - 1))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(b, HALVES, offsets + 1, BANDS, CHANNELS) -> (b, HALVES, offsets)."""
+        """(b, parts, offsets + 1, BANDS, CHANNELS) -> (b, parts, offsets)."""
         offsets = input_shape[2]
-        return (input_shape[0], HALVES, None if offsets is None else offsets - 1)
+        return (input_shape[0], input_shape[1], None if offsets is None else offsets - 1)

@@ -1,0 +1,116 @@
+"""From the scores of several segments to what a track's frame grids say.  Pure; numpy.
+
+A codec's frames follow each other without a break, so a track that was decoded once has one frame offset,
+whatever segment is looked at.  Content has none: what stands out in one stretch stands elsewhere in the next.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.grid.evidence import HALVES
+from model.grid.grids import evidence_layers
+from model.grid.names import GRIDS
+
+Scores = NDArray[np.floating[Any]]
+STATISTICS: Final = ("exact", "relative")
+"""See ``OffsetEvidence``."""
+_LAYERS = evidence_layers(0.0)
+SHAPES: Final = {grid: (_LAYERS[grid].statistics, HALVES, _LAYERS[grid].offsets) for grid in GRIDS}
+"""Shape of one segment's scores in each grid."""
+SCORES: Final = sum(int(np.prod(shape)) for shape in SHAPES.values())
+"""Length of one segment's row of scores."""
+COLUMNS: Final = 2 * len(STATISTICS)
+"""Of a search's table: z-score and offset, for each statistic."""
+CLEAR: Final = 20.0
+"""Standard deviations; a grid that stands out so far needs no second segment (unaltered audio: below 6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSearch:
+    """What the search found in a track."""
+
+    table: NDArray[np.float64]
+    """Shape (len(GRIDS), COLUMNS): z and offset of the exact, then of the relative statistic."""
+    segments: tuple[int, ...]
+    """Indices of the segments that were searched."""
+    segment_z: NDArray[np.float64]
+    """Shape (len(segments),): how far each alone stands out at the track's best grid and offset."""
+
+
+def unpack(scores: Scores) -> dict[str, Scores]:
+    """Cut rows of scores (k, SCORES) into one array a grid: (k, statistics, HALVES, offsets)."""
+    cuts = np.cumsum([int(np.prod(shape)) for shape in SHAPES.values()])[:-1]
+    parts = np.split(scores, cuts, axis=1)
+    return {grid: part.reshape(-1, *SHAPES[grid]) for grid, part in zip(GRIDS, parts, strict=True)}
+
+
+def _agreed(parts: Scores) -> Scores:
+    """Add parts (p, offsets) that saw different audio, without the one that says most: (offsets,).
+
+    One part alone proves nothing: the edge of a drum hit next to silence scores like a quantiser.  The rest is scaled
+    to unit spread.
+    """
+    everything: Scores = (parts.sum(axis=0) - parts.max(axis=0)) / np.sqrt(len(parts) - 1)
+    return everything
+
+
+def combine(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
+    """Find each grid's best frame offset in all searched segments of a track.
+
+    Args:
+        scores: shape (k, SCORES), k >= 1.
+        starts: k first samples of the segments, counted from the start of the track at the analysis rate.
+
+    Returns:
+        The table of ``TrackSearch``.  Offsets count from the start of the track, modulo the frame.  A grid stands out
+        by what all segments say together, or by what one segment says in both its halves (an insert), whichever is more.
+    """
+    table = np.zeros((len(GRIDS), COLUMNS))
+    for row, (grid, curves) in enumerate(unpack(scores).items()):
+        statistics, halves, offsets = SHAPES[grid]
+        aligned = np.stack(
+            [np.roll(curve, start % offsets, axis=-1) for curve, start in zip(curves, starts, strict=True)]
+        )
+        for statistic in range(statistics):
+            parts = aligned[:, statistic]
+            total = _agreed(parts.reshape(-1, offsets))
+            for segment in parts if len(parts) > 1 else ():
+                total = np.maximum(total, _agreed(segment))
+            best = int(np.argmax(total))
+            table[row, 2 * statistic : 2 * statistic + 2] = total[best], best
+    return table
+
+
+def search_track(run: Callable[[int], Scores], order: Sequence[int], starts: Sequence[int], most: int) -> TrackSearch:
+    """Search the segments of a track one after another, until something is clear or ``most`` were searched.
+
+    Args:
+        run: searches the segment of that index; returns its row of scores (SCORES,).
+        order: indices of segments, most promising first; not empty.
+        starts: first sample of every segment of the track, at the analysis rate.
+        most: segments that are searched at most, at least 1.
+    """
+    chosen: list[int] = []
+    rows: list[Scores] = []
+    for index in order[:most]:
+        chosen.append(index)
+        rows.append(run(index))
+        table = combine(np.stack(rows), [starts[i] for i in chosen])
+        if table[:, 0::2].max() >= CLEAR:
+            break
+    return TrackSearch(table, tuple(chosen), _each_alone(np.stack(rows), [starts[i] for i in chosen], table))
+
+
+def _each_alone(scores: Scores, starts: Sequence[int], table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what each segment says at the best grid and offset of all."""
+    grid, statistic = np.unravel_index(int(np.argmax(table[:, 0::2])), table[:, 0::2].shape)
+    curves = unpack(scores)[GRIDS[grid]][:, statistic]
+    offset = int(table[grid, 2 * statistic + 1])
+    return np.array(
+        [_agreed(curve)[(offset - start) % curve.shape[-1]] for curve, start in zip(curves, starts, strict=True)],
+        dtype=np.float64,
+    )
