@@ -4,6 +4,7 @@ Audio at 44.1 or 48 kHz is never resampled: the codecs' frame grid lives at the 
 rate and a resampler would wipe it out.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from model.constants import (
 )
 from model.errors import FramingError
 
+_LARGEST_STEP = 8  # native samples; odd rates have no grid to keep, and windows must stay apart
 _PLANE = 2  # dimensions: samples, channels
 _CD_RATE_HZ, _DVD_RATE_HZ = ANALYSIS_RATES_HZ
 # 11.025 … 352.8 kHz; integer ratios, so the resampler's work is exact and cheap.
@@ -78,11 +80,12 @@ def plan_windows(total_samples: int, rate_hz: int, max_windows: int) -> tuple[Wi
         raise FramingError(message)
     length = window_samples(rate_hz)
     count = min(max_windows, total_samples // length)
+    # Starts that fall between two samples of the analysis rate would move the codec's frame grid by a fraction.
+    step = rate_hz // math.gcd(rate_hz, analysis_rate_hz(rate_hz))
+    step = step if step <= _LARGEST_STEP else 1
     # Integer arithmetic throughout: floats lose single samples in long tracks.
-    return tuple(
-        Window(start=((2 * cell + 1) * total_samples - count * length) // (2 * count), length=length)
-        for cell in range(count)
-    )
+    starts = (((2 * cell + 1) * total_samples - count * length) // (2 * count) for cell in range(count))
+    return tuple(Window(start=start - start % step, length=length) for start in starts)
 
 
 def _two_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:

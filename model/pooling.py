@@ -10,25 +10,28 @@ from numpy.typing import NDArray
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SILENCE_DBFS
 from model.errors import ArtefactError
+from model.grid.combine import STATISTICS, TrackSearch
 from model.grid.names import FAMILY_INDICES, GRIDS
 
 _POSITIVE = frozenset({"slope", "family_temperature", "bitrate_temperature"})
-_NOT_NEGATIVE = frozenset({"grid_slope", "grid_family_weight"})
-_KNEE = 3.0  # grid scores up to here count nearly linearly, larger ones logarithmically
+_NOT_NEGATIVE = frozenset({"grid_slope", "relative_slope", "grid_family_weight"})
+_NOTHING = 3.5  # grid scores up to here say nothing: the best of some 8,000 offsets reaches them by chance
+_KNEE = 3.0  # above, scores count nearly linearly for so much more, then logarithmically
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """How logits become probabilities; fitted on validation sources used for nothing else.
 
-    ``probability = sigmoid(slope * mean_logit + grid_slope * asinh(z / 3) + bias)`` with z the
-    highest score of the frame-grid search (Platt's scaling, on two features).  The family and
-    bitrate heads are divided by their temperature; a family's own grid adds
-    ``grid_family_weight * asinh(z / 3)`` to its logit.
+    ``probability = sigmoid(slope * mean_logit + grid_slope * e(exact) + relative_slope * e(relative) + bias)`` with the
+    highest scores of the frame-grid search by its two statistics, ``e(z) = asinh(max(z - 3.5, 0) / 3)`` (Platt's
+    scaling, on three features).  The family and bitrate heads are divided by their temperature; a family's own grids
+    add ``grid_family_weight * e`` to its logit.
     """
 
     slope: float = 1.0
     grid_slope: float = 0.0
+    relative_slope: float = 0.0
     bias: float = 0.0
     family_temperature: float = 1.0
     grid_family_weight: float = 0.0
@@ -66,14 +69,16 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class GridFinding:
-    """The frame grid that stands out most in the segment that was searched."""
+    """The frame grid that stands out most in the segments that were searched."""
 
     grid: str
     """One of ``model.grid.names.GRIDS``."""
     z: float
-    """How far its best frame offset stands out from all others, standard deviations; unaltered audio stays below 6."""
+    """How far its best frame offset stands out from all others, standard deviations; unaltered audio stays below 7."""
     offset_samples: int
-    """That offset, from the segment's start, at the grid's own rate."""
+    """That offset, from the start of the segment below, at the grid's own rate."""
+    segment: int
+    """Index of the searched segment that shows it best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def pool(
     bitrate_logits: NDArray[np.floating[Any]],
     calibration: Calibration,
     levels_dbfs: NDArray[np.floating[Any]] | None = None,
-    grid: NDArray[np.floating[Any]] | None = None,
+    search: TrackSearch | None = None,
 ) -> TrackScore:
     """Pool the segments of one track.
 
@@ -125,7 +130,7 @@ def pool(
         calibration: from the artefact's metadata.
         levels_dbfs: shape (n,), from ``bandwidth.segment_levels_dbfs``; segments below the
             calibration's silence level are left out of the pool.  Without it all count.
-        grid: shape (len(GRIDS), 2), from ``model.grid.search``: score and offset of each grid.
+        search: what the frame-grid search found.
 
     Returns:
         The score; its probability is NaN where no segment is audible or a logit is NaN,
@@ -144,17 +149,20 @@ def pool(
     if family.shape != (count, len(FAMILIES)) or bitrate.shape != (count, len(BITRATE_CLASSES)):
         message = f"{count} segments, but family {family.shape} and bitrate {bitrate.shape}"
         raise ValueError(message)
-    if grid is not None and grid.shape != (len(GRIDS), 2):
-        message = f"a grid search has shape {(len(GRIDS), 2)}, not {grid.shape}"
+    if search is not None and max(search.segments) >= count:
+        message = f"segment {max(search.segments)} was searched, but there are only {count}"
         raise ValueError(message)
-    grid_evidence = float(family_evidence(grid).max())
-    segment_probabilities = _sigmoid(calibration.slope * lossy + calibration.bias)
+    slopes = np.array([calibration.grid_slope, calibration.relative_slope])
+    found = float(slopes @ family_evidence(search).max(axis=1))
+    segment_logits = calibration.slope * lossy + calibration.bias
+    if search is not None:
+        segment_logits[list(search.segments)] += slopes[search.best_statistic] * evidence(search.segment_z)
+    segment_probabilities = _sigmoid(segment_logits)
     audible = np.ones(count, dtype=bool)
     if levels_dbfs is not None:
         audible = np.asarray(levels_dbfs, dtype=np.float64) > calibration.silence_dbfs
     if audible.any():
         mean_logit = lossy[audible].mean(keepdims=True)
-        found = calibration.grid_slope * grid_evidence
         probability = float(_sigmoid(calibration.slope * mean_logit + found + calibration.bias)[0])
     else:
         probability = math.nan
@@ -164,7 +172,8 @@ def pool(
     usable = math.isfinite(total) and total > 0.0
     weights = weights / total if usable else np.full(count, 1.0 / count)
     families = _softmax(
-        weights @ family / calibration.family_temperature + calibration.grid_family_weight * family_evidence(grid)
+        weights @ family / calibration.family_temperature
+        + calibration.grid_family_weight * family_evidence(search).sum(axis=0)
     )
     bitrates = _softmax(weights @ bitrate / calibration.bitrate_temperature)
     return TrackScore(
@@ -173,18 +182,26 @@ def pool(
         family_scores={name: float(value) for name, value in zip(FAMILIES, families, strict=True)},
         family=FAMILIES[int(np.argmax(families))],
         bitrate_class=BITRATE_CLASSES[int(np.argmax(bitrates))],
-        grid=None if grid is None else _finding(grid),
+        grid=None if search is None else _finding(search),
     )
 
 
-def family_evidence(grid: NDArray[np.floating[Any]] | None) -> NDArray[np.float64]:
-    """Return each family's grid evidence, shape (len(FAMILIES),): its best grid's score on the calibration's scale."""
-    evidence = np.zeros(len(FAMILIES))
-    if grid is not None:
-        np.maximum.at(evidence, list(FAMILY_INDICES), np.arcsinh(np.asarray(grid[:, 0], dtype=np.float64) / _KNEE))
-    return evidence
+def evidence(z: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return what scores of the search count for on the calibration's scale: the same shape, not negative."""
+    return np.asarray(np.arcsinh(np.maximum(np.asarray(z, dtype=np.float64) - _NOTHING, 0.0) / _KNEE))
 
 
-def _finding(grid: NDArray[np.floating[Any]]) -> GridFinding:
-    best = int(np.argmax(grid[:, 0]))
-    return GridFinding(GRIDS[best], float(grid[best, 0]), int(grid[best, 1]))
+def family_evidence(search: TrackSearch | None) -> NDArray[np.float64]:
+    """Return each family's grid evidence: shape (len(STATISTICS), len(FAMILIES)), by its best grid."""
+    found = np.zeros((len(STATISTICS), len(FAMILIES)))
+    if search is not None:
+        for statistic in range(len(STATISTICS)):
+            np.maximum.at(found[statistic], list(FAMILY_INDICES), evidence(search.table[:, 2 * statistic]))
+    return found
+
+
+def _finding(search: TrackSearch) -> GridFinding:
+    clearest = int(np.argmax(search.segment_z))
+    return GridFinding(
+        GRIDS[search.best_grid], search.best_z, search.offset_in(search.starts[clearest]), search.segments[clearest]
+    )

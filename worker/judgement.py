@@ -44,7 +44,7 @@ def judge_audio(
         outputs.bitrate_logits,
         calibration,
         levels_dbfs=levels,
-        grid=outputs.grid,
+        search=outputs.search,
     )
     decision = policy.decide(score, TrackFacts(audio.facts.duration_s, float(levels.max()), bandwidth_hz))
     return Judgement(
@@ -57,7 +57,7 @@ def judge_audio(
         bitrate_class=decision.bitrate_class,
         family_scores=score.family_scores,
         segments=_segment_scores(audio, score),
-        grid=_grid_evidence(audio, outputs, score),
+        grid=_grid_evidence(audio, score),
         bandwidth_hz=bandwidth_hz,
         facts=audio.facts,
     )
@@ -101,10 +101,11 @@ def explain(  # noqa: PLR0911 -- one sentence a reason
     )
 
 
-def _grid_evidence(audio: DecodedAudio, outputs: SegmentOutputs, score: TrackScore) -> GridEvidence | None:
+def _grid_evidence(audio: DecodedAudio, score: TrackScore) -> GridEvidence | None:
     if score.grid is None or not math.isfinite(score.grid.z):
         return None
-    return GridEvidence(score.grid.grid, score.grid.z, score.grid.offset_samples, audio.starts_s[outputs.searched])
+    found = score.grid
+    return GridEvidence(found.grid, found.z, found.offset_samples, audio.starts_s[found.segment])
 
 
 def _segment_scores(audio: DecodedAudio, score: TrackScore) -> tuple[SegmentScore, ...]:

@@ -4,7 +4,7 @@ Thread-safe: many lanes call `Pipeline.judge` at once, so that the detector's ba
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
@@ -38,8 +38,8 @@ class AudioReader(Protocol):
 class SegmentScorer(Protocol):
     """Scores segments; `worker.detect.detector.Detector` in production."""
 
-    def score(self, segments: NDArray[np.float32]) -> SegmentOutputs:
-        """Outputs of n segments; raises FatalError."""
+    def score(self, segments: NDArray[np.float32], starts: Sequence[int]) -> SegmentOutputs:
+        """Outputs of n segments that begin with these samples of the track; raises FatalError."""
 
 
 class Pipeline:
@@ -70,7 +70,7 @@ class Pipeline:
             with _timed("decode", stage_seconds):
                 audio = self._reader.read(audio_uri, expected_sha256)
             with _timed("detect", stage_seconds):
-                outputs = self._scorer.score(audio.segments) if len(audio.segments) else None
+                outputs = self._scorer.score(audio.segments, audio.starts) if len(audio.segments) else None
             judgement = judge_audio(audio, outputs, self.artefact.calibration, self.policy)
         except UnusableAudioError as error:
             judgement = judge_unusable(error)
@@ -102,7 +102,13 @@ def open_pipeline(settings: Settings) -> Iterator[Pipeline]:
             policy = Policy.load(policy_path)
         except (ArtefactError, PolicyError) as error:
             raise SettingsError(str(error)) from error
-        scorer = Detector(artefact, settings.batch_buckets, settings.batch_timeout_ms, max_callers=settings.lanes)
+        scorer = Detector(
+            artefact,
+            settings.batch_buckets,
+            settings.batch_timeout_ms,
+            max_callers=settings.lanes,
+            searched_segments=settings.searched_segments,
+        )
         warm_up_s = scorer.warm_up()
         reader.warm_up()
         metrics.MODEL_INFO.labels(artefact.name, artefact.version, policy.version).set(1)

@@ -12,6 +12,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from model.grid.combine import TrackSearch
+
 
 class Decision(StrEnum):
     """What downstream does with the delivery."""
@@ -122,6 +124,11 @@ class DecodedAudio:
     starts_s: tuple[float, ...]  # start of each segment in the track, seconds
     analysis_rate_hz: int
 
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """First sample of each segment, from the start of the track, at the analysis rate."""
+        return tuple(round(start_s * self.analysis_rate_hz) for start_s in self.starts_s)
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentOutputs:
@@ -130,8 +137,7 @@ class SegmentOutputs:
     lossy_logits: NDArray[np.float32]  # (n,)
     family_logits: NDArray[np.float32]  # (n, len(FAMILIES))
     bitrate_logits: NDArray[np.float32]  # (n, len(BITRATE_CLASSES))
-    grid: NDArray[np.float32]  # (len(GRIDS), 2): score and offset of each frame grid in the segment searched
-    searched: int  # index of that segment
+    search: TrackSearch  # of the segments that promise most
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +151,12 @@ class SegmentScore:
 
 @dataclass(frozen=True, slots=True)
 class GridEvidence:
-    """The frame grid that stands out most in the segment that was searched."""
+    """The frame grid that stands out most in the segments that were searched."""
 
     grid: str  # one of model.grid.names.GRIDS
     score: float  # standard deviations over all other frame offsets
     offset_samples: int  # from the segment's start, at the grid's own rate
-    segment_start_s: float  # of the segment searched
+    segment_start_s: float  # of the searched segment that shows it best
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from model.constants import SEARCHED_SEGMENTS
 from worker.constants import GIB, MAX_WINDOWS_PER_TRACK, MIB
 
 
@@ -78,6 +79,13 @@ class Settings(BaseSettings):
     )
     windows_per_track: int = Field(
         12, ge=1, le=MAX_WINDOWS_PER_TRACK, description="Segments looked at in one track, at most."
+    )
+    searched_segments: int = Field(
+        SEARCHED_SEGMENTS,
+        ge=0,
+        le=MAX_WINDOWS_PER_TRACK,
+        description="Segments of one track that are searched for frame grids, at most; each costs a CPU-second. "
+        "0: every segment, which finds lossy parts of a track.",
     )
 
     # Detect and decide

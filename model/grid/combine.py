@@ -5,7 +5,7 @@ whatever segment is looked at.  Content has none: what stands out in one stretch
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -34,11 +34,34 @@ class TrackSearch:
     """What the search found in a track."""
 
     table: NDArray[np.float64]
-    """Shape (len(GRIDS), COLUMNS): z and offset of the exact, then of the relative statistic."""
+    """Shape (len(GRIDS), COLUMNS): z and offset of the exact, then of the relative statistic.  Offsets count from the
+    start of the track, modulo the frame."""
     segments: tuple[int, ...]
     """Indices of the segments that were searched."""
+    starts: tuple[int, ...]
+    """Their first samples, from the start of the track, at the analysis rate."""
     segment_z: NDArray[np.float64]
-    """Shape (len(segments),): how far each alone stands out at the track's best grid and offset."""
+    """Shape (len(segments),): how far each alone stands out at the best grid and offset."""
+
+    @property
+    def best_z(self) -> float:
+        """The highest score of all."""
+        return float(self.table[:, 0::2].max())
+
+    @property
+    def best_grid(self) -> int:
+        """Index in ``GRIDS`` of the grid that has it."""
+        return int(np.argmax(self.table[:, 0::2].max(axis=1)))
+
+    @property
+    def best_statistic(self) -> int:
+        """Index in ``STATISTICS`` of the statistic that has it."""
+        return int(np.argmax(self.table[:, 0::2].max(axis=0)))
+
+    def offset_in(self, start: int) -> int:
+        """Return the best grid's frame offset from a segment that begins with sample ``start``."""
+        frame = SHAPES[GRIDS[self.best_grid]][-1]
+        return int(self.table[self.best_grid, 2 * self.best_statistic + 1] - start) % frame
 
 
 def unpack(scores: Scores) -> dict[str, Scores]:
@@ -66,12 +89,12 @@ def combine(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
         starts: k first samples of the segments, counted from the start of the track at the analysis rate.
 
     Returns:
-        The table of ``TrackSearch``.  Offsets count from the start of the track, modulo the frame.  A grid stands out
-        by what all segments say together, or by what one segment says in both its halves (an insert), whichever is more.
+        The table of ``TrackSearch``.  A grid stands out by what all segments say together, or by
+        what one segment says in both its halves (an insert), whichever is more.
     """
     table = np.zeros((len(GRIDS), COLUMNS))
     for row, (grid, curves) in enumerate(unpack(scores).items()):
-        statistics, halves, offsets = SHAPES[grid]
+        statistics, _, offsets = SHAPES[grid]
         aligned = np.stack(
             [np.roll(curve, start % offsets, axis=-1) for curve, start in zip(curves, starts, strict=True)]
         )
@@ -85,32 +108,34 @@ def combine(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
     return table
 
 
-def search_track(run: Callable[[int], Scores], order: Sequence[int], starts: Sequence[int], most: int) -> TrackSearch:
+def search_track(
+    run: Callable[[int], Scores], order: Sequence[int], starts: Sequence[int], most: int | None
+) -> TrackSearch:
     """Search the segments of a track one after another, until something is clear or ``most`` were searched.
 
     Args:
         run: searches the segment of that index; returns its row of scores (SCORES,).
         order: indices of segments, most promising first; not empty.
         starts: first sample of every segment of the track, at the analysis rate.
-        most: segments that are searched at most, at least 1.
+        most: segments that are searched at most, at least 1; None searches them all, even where the first are clear.
     """
     chosen: list[int] = []
     rows: list[Scores] = []
     for index in order[:most]:
         chosen.append(index)
         rows.append(run(index))
+        if most is None and len(chosen) < len(order):
+            continue
         table = combine(np.stack(rows), [starts[i] for i in chosen])
-        if table[:, 0::2].max() >= CLEAR:
+        if most is not None and table[:, 0::2].max() >= CLEAR:
             break
-    return TrackSearch(table, tuple(chosen), _each_alone(np.stack(rows), [starts[i] for i in chosen], table))
+    searched = tuple(starts[i] for i in chosen)
+    found = TrackSearch(table, tuple(chosen), searched, np.zeros(len(chosen)))
+    return replace(found, segment_z=_each_alone(np.stack(rows), found))
 
 
-def _each_alone(scores: Scores, starts: Sequence[int], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what each segment says at the best grid and offset of all."""
-    grid, statistic = np.unravel_index(int(np.argmax(table[:, 0::2])), table[:, 0::2].shape)
-    curves = unpack(scores)[GRIDS[grid]][:, statistic]
-    offset = int(table[grid, 2 * statistic + 1])
-    return np.array(
-        [_agreed(curve)[(offset - start) % curve.shape[-1]] for curve, start in zip(curves, starts, strict=True)],
-        dtype=np.float64,
-    )
+def _each_alone(scores: Scores, found: TrackSearch) -> NDArray[np.float64]:
+    """Return what each segment says at the best grid and offset of all: (k,)."""
+    curves = unpack(scores)[GRIDS[found.best_grid]][:, found.best_statistic]
+    alone = [_agreed(curve)[found.offset_in(start)] for curve, start in zip(curves, found.starts, strict=True)]
+    return np.array(alone, dtype=np.float64)

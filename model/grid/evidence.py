@@ -59,8 +59,8 @@ class OffsetEvidence(keras.layers.Layer):
 
     Frames count by their energy in a band, up to AUDIBLE_SHARE of the mean over all offsets: a quantiser makes holes
     between coefficients that are not.  A frame that fits into the silence before a drum hit is nothing but holes, and
-    as sharp a line over the offsets as a codec's (z up to 38 on one drum machine, measured).  For relative holes a frame
-    that is merely quieter than the others does the same; they are counted in bands that keep their level only.
+    as sharp a line over the offsets as a codec's (z up to 38 on one drum machine, measured).  For relative holes a
+    frame that is merely quieter than the others does the same; only bands that keep their level count them.
 
     The last row is no offset but the unit: the mean weight of one hit, sum w^2 / sum w.
     """

@@ -73,7 +73,7 @@ def run_search(benches: Sequence[BenchTrack], folder: Path, tracks: int | None =
         file = searched_file(folder, bench)
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part.npz")
-        np.savez_compressed(part, **arrays)  # type: ignore[arg-type] # the stubs take the arrays for allow_pickle
+        np.savez_compressed(part, **arrays)
         part.rename(file)
     return len(waiting)
 

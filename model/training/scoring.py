@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from model.bandwidth import measure_bandwidth_hz, segment_levels_dbfs
 from model.constants import SEGMENT_SAMPLES
+from model.grid.combine import TrackSearch
 from model.training.bench import BenchTrack, Item
 from model.training.progress import Progress
 
 BATCH = 16
 
-Searches = Mapping[str, Mapping[str, NDArray[np.float64]]]
+Searches = Mapping[str, Mapping[str, TrackSearch]]
 """Frame-grid searches by track and item file."""
 
 
@@ -29,8 +30,8 @@ class ScoredItem:
     bitrate_logits: NDArray[np.float64]
     levels_dbfs: NDArray[np.float64]
     bandwidth_hz: float
-    grid: NDArray[np.float64] | None = None
-    """Shape (len(GRIDS), 2), from the frame-grid search."""
+    search: TrackSearch | None = None
+    """From the frame-grid search."""
 
 
 def segments_of(bench: BenchTrack, item: Item, limit: int | None = None) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from worker.cli.exit_codes import ExitCode
 from worker.cli.files import AudioFile, find_audio, is_uri
 from worker.cli.json_lines import check_object, to_line
 from worker.cli.terminal import decision_text, messages, output, path_text, probability_text
+from worker.constants import MAX_WINDOWS_PER_TRACK
 from worker.logs import printable
 from worker.records import Decision, DetectorIdentity, Judgement
 
@@ -34,6 +35,13 @@ def check(
     ],
     json_lines: Annotated[
         bool, typer.Option("--json", help="One JSON object a line on stdout, in the order of the files.")
+    ] = False,
+    every_segment: Annotated[
+        bool,
+        typer.Option(
+            "--every-segment",
+            help="Listen to the whole file and search all of it, to find lossy parts; slow: a third of real time.",
+        ),
     ] = False,
 ) -> None:
     """Judge files or folders, without Kafka.
@@ -59,6 +67,8 @@ def check(
     started = time.monotonic()
     files = list(find_audio(paths))
     settings = settings.model_copy(update={"allowed_uri_prefixes": _exactly(files)})
+    if every_segment:
+        settings = settings.model_copy(update={"windows_per_track": MAX_WINDOWS_PER_TRACK, "searched_segments": 0})
 
     judged: list[tuple[AudioFile, Judgement]] = []
     decisions: Counter[Decision] = Counter()

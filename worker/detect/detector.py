@@ -1,7 +1,8 @@
 """The network behind TensorFlow's in-graph dynamic batcher.
 
 Many lanes call `Detector.score` with the segments of one track each: the spectrogram part hears them all,
-the frame-grid search gets the one that promises most.  For each part
+the frame-grid search gets the few that promise most,
+one after another until something is clear.  For each part
 `tf.nondifferentiable_batch_function` (TensorFlow Serving's batcher) joins rows of different calls into one batch,
 pads it to the next bucket, runs the network once and gives each caller its own rows back.
 """
@@ -16,20 +17,21 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from model.artefact import Artefact
-from model.constants import SEGMENT_SAMPLES
-from model.grid.search import promising_segment
+from model.constants import SEARCHED_SEGMENTS, SEGMENT_SAMPLES
+from model.grid.combine import search_track
+from model.grid.search import by_promise
 from worker import metrics
 from worker.constants import MAX_WINDOWS_PER_TRACK
 from worker.exceptions import FatalError
 from worker.records import SegmentOutputs
 
 _HEARD = ("lossy_logit", "family_logits", "bitrate_logits")
-_SEARCHED = ("grid",)
+_SEARCHED = ("grid_scores",)
 
 _batchers = itertools.count()
 
 SEARCH_BUCKETS = (1, 2)
-"""Batch sizes of the search, in segments; there is one a track, and it is a hundred times the work."""
+"""Batch sizes of the search, in segments; a track sends one at a time, and it is a hundred times the work."""
 
 _MICROSECONDS_PER_MS = 1_000
 _BATCH_THREADS = 1
@@ -44,9 +46,18 @@ class Detector:
         buckets: batch sizes the spectrogram part runs with, in segments, ascending.
         batch_timeout_ms: longest wait for a batch to fill.
         max_callers: threads that may call at once; bounds the batcher's queue.
+        searched_segments: segments of a track that are searched for frame grids at most; 0 for all.
     """
 
-    def __init__(self, artefact: Artefact, buckets: Sequence[int], batch_timeout_ms: float, max_callers: int) -> None:
+    def __init__(
+        self,
+        artefact: Artefact,
+        buckets: Sequence[int],
+        batch_timeout_ms: float,
+        max_callers: int,
+        searched_segments: int = SEARCHED_SEGMENTS,
+    ) -> None:
+        self._searched_segments = searched_segments
         self._buckets = sorted(set(buckets))
         self._hear = _batched("spectrogram", artefact.spectrogram, _HEARD, self._buckets, batch_timeout_ms, max_callers)
         self._search = _batched("search", artefact.search, _SEARCHED, SEARCH_BUCKETS, batch_timeout_ms, max_callers)
@@ -59,24 +70,29 @@ class Detector:
                 run(tf.zeros((rows, SEGMENT_SAMPLES, 2)))
         return time.monotonic() - started
 
-    def score(self, segments: NDArray[np.float32]) -> SegmentOutputs:
+    def score(self, segments: NDArray[np.float32], starts: Sequence[int]) -> SegmentOutputs:
         """Score the segments of one track.
 
         Args:
             segments: (n, SEGMENT_SAMPLES, 2), n ≥ 1, float32 in [-1, 1] at the analysis rate.
+            starts: n first samples of the segments in the track, at the analysis rate.
 
         Raises:
             FatalError: TensorFlow failed; no later call can be trusted.
         """
         try:
-            searched = promising_segment(segments)
-            (grid,) = (output.numpy() for output in self._search(tf.constant(segments[searched : searched + 1])))
+            search = search_track(
+                lambda index: self._search(tf.constant(segments[index : index + 1]))[0].numpy()[0],
+                by_promise(segments),
+                starts,
+                self._searched_segments or None,
+            )
             lossy, family, bitrate = (output.numpy() for output in self._hear(tf.constant(segments)))
         except tf.errors.OpError as error:
             msg = f"The network failed on a batch of {len(segments)} segments: {error.message}"
             raise FatalError(msg) from error
         metrics.SEGMENTS_SCORED.inc(len(segments))
-        return SegmentOutputs(lossy.reshape(len(segments)), family, bitrate, grid[0], searched)
+        return SegmentOutputs(lossy.reshape(len(segments)), family, bitrate, search)
 
 
 def _batched(
