@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from model.constants import SEGMENT_SAMPLES
+from model.constants import FAMILIES, SEGMENT_SAMPLES
 from model.policy import Decision, Policy, TrackFacts
 from model.pooling import Calibration, TrackScore
 from model.training import codecs
@@ -103,6 +103,14 @@ def _table_rows(lossy: Sequence[Judged], true: Sequence[Judged], encodings: Sequ
     return rows
 
 
+def _family_confusion(rejected: Sequence[Judged]) -> dict[str, Any]:
+    """Count what was named (columns) for what it was (rows), in the order of ``FAMILIES``."""
+    counts = np.zeros((len(FAMILIES), len(FAMILIES)), dtype=int)
+    for j in rejected:
+        counts[FAMILIES.index(j.scored.item.truth), FAMILIES.index(j.score.family)] += 1
+    return {"families": list(FAMILIES), "counts": counts.tolist()}
+
+
 def evaluate(judged: Sequence[Judged]) -> dict[str, Any]:
     """Return every figure of the report as one JSON-ready object."""
     true = [j for j in judged if not j.scored.item.is_lossy]
@@ -142,6 +150,7 @@ def evaluate(judged: Sequence[Judged]) -> dict[str, Any]:
         },
         "ece": ece,
         "reliability": bins,
+        "family_confusion": _family_confusion(rejected),
         "family_right": float(np.mean([j.score.family == j.scored.item.truth for j in standard])),
         "family_right_when_rejected": (
             float(np.mean([j.score.family == j.scored.item.truth for j in rejected])) if rejected else float("nan")

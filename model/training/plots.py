@@ -77,6 +77,41 @@ def scores(report: dict[str, Any], thresholds: tuple[float, float], path: Path) 
     _finish(figure, path)
 
 
+def roc(report: dict[str, Any], path: Path) -> None:
+    """Draw found against falsely alarmed, the false alarms on a logarithmic axis: that is where it is decided."""
+    true, lossy = (np.sort(np.asarray(report["scores"][key])) for key in ("true", "lossy"))
+    thresholds = np.unique(np.concatenate([true, lossy]))
+    alarms = 1.0 - np.searchsorted(true, thresholds) / len(true)
+    found = 1.0 - np.searchsorted(lossy, thresholds) / len(lossy)
+    least = 0.5 / len(true)  # below one false alarm nothing was measured
+    figure, axes = plt.subplots(figsize=(5.6, 4.2), layout="constrained")
+    axes.step(np.maximum(alarms, least), found, color=_INK, where="post")
+    axes.axvline(1.0 / len(true), color="#aaaaaa", linewidth=1.0, linestyle="--")
+    axes.set_xscale("log")
+    axes.set_xlabel(f"share of {len(true)} true recordings (dashed: one of them)")
+    axes.set_ylabel("round trips found")
+    axes.set_title(f"AUC {report['auc_all_true']:.4f}", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    _finish(figure, path)
+
+
+def families(report: dict[str, Any], path: Path) -> None:
+    """Draw which family was named for which, of the rejected round trips."""
+    names, counts = report["family_confusion"]["families"], np.asarray(report["family_confusion"]["counts"])
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = plt.subplots(figsize=(5.4, 4.6), layout="constrained")
+    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    titles = [family_title(name) for name in names]
+    axes.set_xticks(range(len(names)), titles)
+    axes.set_yticks(range(len(names)), titles)
+    axes.set_xlabel("named")
+    axes.set_ylabel("was")
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        dark = shares[row, column] > 0.5  # noqa: PLR2004 - half of the colour scale
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color="white" if dark else _INK)
+    _finish(figure, path)
+
+
 def training_curve(log: list[dict[str, float]], path: Path) -> None:
     """Draw the loss and the validation AUC over the steps."""
     figure, left = plt.subplots(figsize=(6.5, 3.4))

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from model.training import report_sections
+from model.training.markdown import percent, table
+
 OTHER_THRESHOLDS = (0.9, 0.95, 0.98, 0.99)
 PAPER = {"balanced": 0.986, "found": 0.981, "kept": 0.991}  # Hennequin et al. 2017
 
@@ -13,19 +16,6 @@ _TITLES = {"ac3": "AC-3", "opus": "Opus", "vorbis": "Vorbis"}
 def family_title(family: str) -> str:
     """Return a codec family as people write it."""
     return _TITLES.get(family, family.upper())
-
-
-def percent(value: float) -> str:
-    """Format a share."""
-    return "n/a" if value != value else f"{100 * value:.1f} %"  # noqa: PLR0124 - NaN differs from itself
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Format a Markdown table, numbers to the right."""
-    names = list(header)
-    lines = ["| " + " | ".join(names) + " |", "| --- |" + " ---: |" * (len(names) - 1)]
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
 
 
 def _codec_table(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -45,7 +35,7 @@ def _codec_table(rows: Iterable[Mapping[str, Any]]) -> str:
                 f"{row['auc']:.3f}",
             )
         )
-    return _table(("encoding", "n", "found", "review", "missed", "found", "95 % interval", "AUC"), cells)
+    return table(("encoding", "n", "found", "review", "missed", "found", "95 % interval", "AUC"), cells)
 
 
 def _true_table(rows: Mapping[str, Mapping[str, Any]], first: str) -> str:
@@ -62,7 +52,7 @@ def _true_table(rows: Mapping[str, Mapping[str, Any]], first: str) -> str:
         )
         for name, row in rows.items()
     ]
-    return _table((first, "n", "kept", "review", "rejected", "kept", "95 % interval"), cells)
+    return table((first, "n", "kept", "review", "rejected", "kept", "95 % interval"), cells)
 
 
 def _summary(report: Mapping[str, Any]) -> str:
@@ -86,7 +76,7 @@ def _summary(report: Mapping[str, Any]) -> str:
         ("family named right, all round trips", percent(report["family_right"]), ""),
         ("family named right, rejected round trips", percent(report["family_right_when_rejected"]), ""),
     ]
-    return _table(("on held-out sources", "this detector", "paper (its own data)"), rows)
+    return table(("on held-out sources", "this detector", "paper (its own data)"), rows)
 
 
 def _operating_points(report: Mapping[str, Any]) -> str:
@@ -98,7 +88,7 @@ def _operating_points(report: Mapping[str, Any]) -> str:
         rows.append(
             (f"{threshold:.4g}", percent(found / len(lossy)), f"{alarms} of {len(true)}", percent(alarms / len(true)))
         )
-    return _table(("reject from", "round trips found", "true recordings rejected", "share"), rows)
+    return table(("reject from", "round trips found", "true recordings rejected", "share"), rows)
 
 
 def render(report: Mapping[str, Any], words: Mapping[str, Any], stem: str) -> str:
@@ -115,6 +105,9 @@ def render(report: Mapping[str, Any], words: Mapping[str, Any], stem: str) -> st
     sections = [
         f"# {words.get('title', report['run']['facts']['artefact'])}",
         words.get("verdict", ""),
+        "## Against the targets",
+        report_sections.targets(report.get("targets", [])),
+        "## Beside the paper",
         _summary(report),
         "## Round trips by codec and bitrate",
         f"![Decisions by codec and bitrate]({stem}-confusion.png)",
@@ -124,13 +117,30 @@ def render(report: Mapping[str, Any], words: Mapping[str, Any], stem: str) -> st
         _codec_table(report["cut_off_table"]),
         "### Encoders never trained on",
         _codec_table(report["unseen_table"]),
+        f"![Families]({stem}-families.png)",
+        "## After the decoder, by other encoders, in parts",
+        report_sections.conditions(report.get("conditions", []), lossy=True),
+        "### Lossy parts of a track",
+        report_sections.localisation(report["localisation"]),
         "## True recordings",
+        "### Further recordings and renders, untouched, of sources used nowhere else",
+        report_sections.further_true(report["further_true"]),
+        "### Hard negatives, and true recordings after the same processing",
+        report_sections.conditions(report.get("conditions", []), lossy=False),
+        "### Of the bench, by treatment",
         _true_table({"all": true, **report["true_by_treatment"]}, "treatment"),
         "### Originals by kind of track",
         _true_table(report["true_by_kind"], "kind"),
         "### By source group (a track of two groups has its own row)",
         _true_table(report["true_by_group"], "source groups"),
+        "## Beside other detectors, on the same files",
+        report_sections.compared(report.get("compared", [])),
+        words.get("compared", ""),
+        "## What each part adds",
+        report_sections.ablations(report.get("ablations", [])),
+        "Each column is calibrated anew without the part, on the same validation items.",
         "## Scores and calibration",
+        f"![ROC]({stem}-roc.png)",
         f"![Scores and calibration]({stem}-scores.png)",
         (
             f"Policy {policy['version']}: reject from {policy['reject_at']}, accept below {policy['accept_below']}, "
@@ -143,7 +153,7 @@ def render(report: Mapping[str, Any], words: Mapping[str, Any], stem: str) -> st
         words.get("sources", ""),
         f"![Training]({stem}-training.png)",
         "```\n" + "\n".join([*words.get("commands", ()), *run["commands"]]) + "\n```",
-        _table(("fact", "value"), [(key, value) for key, value in run["facts"].items()]),
+        table(("fact", "value"), [(key, value) for key, value in run["facts"].items()]),
         "### Source groups",
         *(
             f"{name} ({len(groups)}): " + ", ".join(f"`{group}`" for group in groups) + "."

@@ -1,0 +1,167 @@
+"""The step ``evaluate``, from folders to a report: bench, trials and further true recordings of the test split."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from model.artefact import POLICY_FILE, Artefact, load_artefact
+from model.policy import Policy
+from model.training import ablation, decisions, evaluate, localise, plots, report, targets
+from model.training.bench import BenchTrack, load_bench, manifest_sha256
+from model.training.scoring import ScoredItem, score
+from model.training.searches import SEARCH_FOLDER, searched, searched_tracks
+from model.training.statistics import wilson
+
+DECISIONS_SUFFIX = "-decisions.json.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Where an evaluation reads from and writes to."""
+
+    work: Path
+    model_dir: Path
+    reports: Path
+    words: Path | None = None
+    """JSON with the report's texts."""
+    true_recordings: Path | None = None
+    """A further bench folder that holds nothing but true recordings, searched already."""
+    compared: Mapping[str, Path] | None = None
+    """Decisions files of other detectors on the same items, by name."""
+    localised_tracks: int = 8
+    """Tracks with a lossy insert that are searched segment by segment."""
+
+
+def _score(artefact: Artefact, folder: Path, searches: Path, split: str, label: str) -> list[ScoredItem]:
+    benches = load_bench(folder, split)
+    found = searched(benches, searches)
+    pairs = [(bench, item) for bench in benches if bench.track.id in found for item in bench.items]
+    return score(artefact.spectrogram, pairs, label=label, searches=found)
+
+
+def run_evaluation(inputs: Inputs) -> dict[str, Any]:
+    """Evaluate an artefact on the test split; write Markdown, JSON, decisions and pictures to ``inputs.reports``."""
+    work, artefact = inputs.work, load_artefact(inputs.model_dir)
+    # Bench clips are short by design; their length is not what is measured here.
+    policy = replace(Policy.load(inputs.model_dir / POLICY_FILE), minimum_duration_s=0.0)
+    benches, found = searched_tracks(work, "test")
+    pairs = [(bench, item) for bench in benches for item in bench.items]
+    bench_items = score(artefact.spectrogram, pairs, label="bench", searches=found)
+    trials = _score(artefact, work / "trials", work / SEARCH_FOLDER / "trials", "test", "trials")
+    further: list[ScoredItem] = []
+    if inputs.true_recordings:
+        folder = inputs.true_recordings
+        further = _score(artefact, folder, folder.parent / SEARCH_FOLDER, "test", "true recordings")
+    judged = evaluate.judge([*bench_items, *trials], artefact.calibration, policy)
+    true = evaluate.judge(further, artefact.calibration, policy)
+    plain = [j for j in judged if not j.scored.item.condition]
+    figures = evaluate.evaluate(plain)
+    figures["targets"] = targets.against(judged, true)
+    figures["conditions"] = targets.by_condition(judged)
+    figures["further_true"] = _further(true)
+    figures["ablations"] = _ablations(work, artefact, [*bench_items, *trials])
+    others = {name: decisions.read(path) for name, path in (inputs.compared or {}).items()}
+    # One table each: detectors were not all run on the same items.
+    figures["compared"] = [decisions.compare(judged, {name: other}) for name, other in others.items()]
+    figures["localisation"] = localise.localise(artefact, load_bench(work / "trials", "test"), inputs.localised_tracks)
+    figures["policy"] = {**_policy(policy), "minimum_duration_s": 0.0}
+    figures["training_log"] = artefact.metadata.get("training_log", [])
+    figures["run"] = _facts(artefact, figures, benches)
+    inputs.reports.mkdir(parents=True, exist_ok=True)
+    file = inputs.reports / f"{artefact.name}.json"
+    file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    decisions.write(decisions.of([*judged, *true]), inputs.reports / f"{artefact.name}{DECISIONS_SUFFIX}")
+    write_report(file, inputs.words)
+    return figures
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    return {name: getattr(policy, name) for name in policy.__slots__}
+
+
+def _further(true: Sequence[evaluate.Judged]) -> dict[str, Any]:
+    counts = {kind: sum(j.decision.decision == kind for j in true) for kind in ("reject", "review", "accept")}
+    low, high = wilson(counts["reject"], len(true))
+    kinds = sorted({j.scored.bench.track.kind for j in true})
+    by_kind = {
+        kind: {
+            "n": len(members),
+            **{d: sum(j.decision.decision == d for j in members) for d in ("reject", "review", "accept")},
+        }
+        for kind in kinds
+        if (members := [j for j in true if j.scored.bench.track.kind == kind])
+    }
+    return {
+        "n": len(true),
+        **counts,
+        "low": low,
+        "high": high,
+        "by_kind": by_kind,
+        **targets.groups_with_a_false_rejection(true),
+        "rejected_items": [
+            f"{j.scored.bench.track.id} ({', '.join(j.scored.bench.track.groups)})"
+            for j in true
+            if j.decision.decision == "reject"
+        ],
+    }
+
+
+def _ablations(work: Path, artefact: Artefact, items: Sequence[ScoredItem]) -> list[dict[str, object]]:
+    return ablation.ablate(calibration_items(work, artefact), items)
+
+
+def calibration_items(work: Path, artefact: Artefact) -> list[ScoredItem]:
+    """Score what the calibration was fitted on: the searched validation tracks of bench and trials."""
+    benches, found = searched_tracks(work, "validation")
+    pairs = [(bench, item) for bench in benches for item in bench.items]
+    items = score(artefact.spectrogram, pairs, label="calibration", searches=found)
+    folder = work / SEARCH_FOLDER / "trials"
+    return [*items, *_score(artefact, work / "trials", folder, "validation", "calibration trials")]
+
+
+def _facts(artefact: Artefact, figures: Mapping[str, Any], benches: Sequence[BenchTrack]) -> dict[str, Any]:
+    meta = artefact.metadata
+    command = "python -m model " + shlex.join(sys.argv[1:])
+    return {
+        "commands": [meta.get("train_command", ""), meta.get("calibrate_command", ""), command],
+        "groups": {
+            "training": meta.get("training_groups", []),
+            "calibration and thresholds": meta.get("calibration_groups", []),
+            "test": figures["source_groups"],
+        },
+        "facts": {
+            "artefact": f"{artefact.name} {artefact.version}",
+            "weights SHA-256": artefact.sha256,
+            "trained parameters": artefact.spectrogram.count_params(),
+            "git revision at training": meta.get("git_revision", "unknown"),
+            "seed": meta.get("settings", {}).get("seed"),
+            "training tracks / items / source groups": (
+                f"{meta.get('training_tracks')} / {meta.get('training_items')} / {len(meta.get('training_groups', []))}"
+            ),
+            "source groups for calibration and thresholds": (len(meta.get("calibration_groups", []))),
+            "held-out tracks / items / source groups": (
+                f"{figures['tracks']} / {figures['items']} / {len(figures['source_groups'])}"
+            ),
+            "training time": f"{meta.get('train_minutes')} min on 2 shared CPU cores",
+            "training manifest SHA-256": meta.get("training_manifest_sha256"),
+            "test manifest SHA-256": manifest_sha256(benches),
+        },
+    }
+
+
+def write_report(figures_file: Path, words_file: Path | None) -> None:
+    """Write Markdown and pictures beside the JSON that an evaluation left."""
+    figures = json.loads(figures_file.read_text(encoding="utf-8"))
+    words = json.loads(words_file.read_text(encoding="utf-8")) if words_file else {}
+    stem, policy = figures_file.stem, figures["policy"]
+    figures_file.with_suffix(".md").write_text(report.render(figures, words, stem), encoding="utf-8")
+    plots.confusion(figures, figures_file.with_name(f"{stem}-confusion.png"))
+    thresholds = (policy["accept_below"], policy["reject_at"])
+    plots.scores(figures, thresholds, figures_file.with_name(f"{stem}-scores.png"))
+    plots.roc(figures, figures_file.with_name(f"{stem}-roc.png"))
+    plots.families(figures, figures_file.with_name(f"{stem}-families.png"))
+    plots.training_curve(figures["training_log"], figures_file.with_name(f"{stem}-training.png"))

@@ -1,0 +1,112 @@
+"""The report's sections beyond the codec tables: targets, conditions, comparisons, ablations, localisation."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from model.training.markdown import percent, table
+
+
+def targets(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Format the table of targets, met or missed."""
+    words = {True: "met", False: "**missed**", None: "not measured"}
+    cells = [
+        (
+            row["measure"],
+            row["target"],
+            percent(row["hits"] / row["n"]) if row["n"] else "n/a",
+            f"{row['hits']} of {row['n']}",
+            f"{percent(row['low'])} to {percent(row['high'])}" if row["n"] else "",
+            words[row["met"]],
+        )
+        for row in rows
+    ]
+    return table(("measure", "target", "measured", "n", "95 % interval", ""), cells)
+
+
+def conditions(rows: Sequence[Mapping[str, Any]], *, lossy: bool) -> str:
+    """Format the condition matrix of round trips or of true recordings."""
+    cells = [
+        (
+            row["condition"],
+            row["n"],
+            row["reject"],
+            row["review"],
+            row["accept"],
+            f"{percent(row['low'])} to {percent(row['high'])}",
+        )
+        for row in rows
+        if row["lossy"] is lossy
+    ]
+    names = ("found", "review", "missed") if lossy else ("rejected", "review", "kept")
+    interval = "found, 95 % interval" if lossy else "rejected, 95 % interval"
+    return table(("condition", "n", *names, interval), cells) if cells else ""
+
+
+def further_true(figures: Mapping[str, Any]) -> str:
+    """Format the further true recordings."""
+    if not figures["n"]:
+        return ""
+    cells = [(kind, row["n"], row["reject"], row["review"], row["accept"]) for kind, row in figures["by_kind"].items()]
+    everything = ("all", figures["n"], figures["reject"], figures["review"], figures["accept"])
+    text = table(("kind", "n", "rejected", "review", "kept"), [everything, *cells])
+    named = ", ".join(figures["rejected_items"]) or "none"
+    return (
+        f"{text}\n\nRejected: {percent(figures['reject'] / figures['n'])} (95 % interval {percent(figures['low'])}).\n"
+        f"By source group: {figures['with_a_false_rejection']} of {figures['groups']} groups have one. "
+        f"Rejected recordings: {named}."
+    ).replace(
+        f"interval {percent(figures['low'])}", f"interval {percent(figures['low'])} to {percent(figures['high'])}"
+    )
+
+
+def compared(tables: Iterable[Sequence[Mapping[str, Any]]]) -> str:
+    """Format the comparisons, each on the items that both detectors judged."""
+    cells = [
+        (
+            row["detector"],
+            row["lossy"]["n"],
+            _share(row["lossy"], "reject"),
+            _share(row["lossy"], "accept"),
+            row["true"]["n"],
+            _share(row["true"], "reject"),
+            _share(row["true"], "review"),
+        )
+        for rows in tables
+        for row in rows
+    ]
+    header = ("detector", "round trips", "found", "missed", "true recordings", "rejected", "to review")
+    return table(header, cells) if cells else ""
+
+
+def ablations(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Format what each part adds: on the bench, and found by condition."""
+    if not rows:
+        return ""
+    names = [row["name"] for row in rows]
+    cells: list[tuple[object, ...]] = [
+        ("bench: round trips found", *(_share(row["lossy"], "reject") for row in rows)),
+        ("bench: round trips missed", *(_share(row["lossy"], "accept") for row in rows)),
+        ("bench: true recordings rejected", *(_share(row["true"], "reject") for row in rows)),
+        ("bench: true recordings to review", *(_share(row["true"], "review") for row in rows)),
+    ]
+    by_name = [{(c["condition"], c["lossy"]): c for c in row["conditions"]} for row in rows]
+    for condition, lossy in by_name[0]:
+        if lossy:
+            cells.append((f"{condition}: found", *(_share(one[condition, True], "reject") for one in by_name)))
+    return table(("on the same items", *names), cells)
+
+
+def localisation(figures: Mapping[str, Any]) -> str:
+    """Say how well lossy inserts were pointed at."""
+    if not figures["inserts"]:
+        return ""
+    return (
+        f"{figures['found']} of {figures['inserts']} lossy inserts of 5 s were pointed at by a segment on them "
+        f"(95 % interval {percent(figures['low'])} to {percent(figures['high'])}); of {figures['twins']} tracks "
+        f"without an insert {figures['twins_accused']} had a suspicious segment "
+        f"({figures['clean_segments_accused']} of {figures['clean_segments']} segments)."
+    )
+
+
+def _share(row: Mapping[str, Any], kind: str) -> str:
+    return percent(row[kind] / row["n"]) if row["n"] else "n/a"
