@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from model.network import build_network
 from model.policy import Policy
 from model.training import evaluate, plots, release, report
 from model.training.bench import BenchTrack, load_bench, manifest_sha256
+from model.training.checkpoint import read_standing
 from model.training.grid_search import read_search, run_search
 from model.training.scoring import Searches, score
 from model.training.sources import Split
@@ -31,12 +31,18 @@ def _command() -> str:
     return "python -m model " + shlex.join(sys.argv[1:])
 
 
-def run_training(work: Path, settings: Settings) -> dict[str, Any]:
-    """Train on the bench under ``work``; write weights, log and facts under ``work/train``."""
-    began = time.time()
+def run_training(work: Path, settings: Settings, *, fresh: bool = False) -> dict[str, Any]:
+    """Train on the bench under ``work``; write weights, log and facts under ``work/train``.
+
+    An interrupted run of the same settings and bench goes on, unless ``fresh``.
+    """
     training = load_bench(work / "bench", "train")
     watched = load_bench(work / "bench", "validation")
-    train(training, watched, work / "train", settings)
+    train(training, watched, work / "train", settings, fresh=fresh)
+    standing = read_standing(work / "train")
+    if standing is None:
+        message = f"{work / 'train'}: the run left no checkpoint"
+        raise ModelError(message)
     facts = {
         "settings": asdict(settings),
         "git_revision": release.git_revision(),
@@ -44,7 +50,9 @@ def run_training(work: Path, settings: Settings) -> dict[str, Any]:
         "training_tracks": len(training),
         "training_items": sum(len(bench.items) for bench in training),
         "training_groups": sorted({group for bench in training for group in bench.track.groups}),
-        "train_minutes": round((time.time() - began) / 60.0, 1),
+        "train_minutes": round(standing.seconds / 60.0, 1),
+        "train_steps": standing.step,
+        "last_check": dict(standing.metrics),
         "train_command": _command(),
     }
     (work / "train" / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
