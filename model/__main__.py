@@ -1,7 +1,7 @@
 """``python -m model``: from a folder of lossless audio to a released detector.
 
 The steps in order: ``render`` (only for MIDI and tracker modules), ``corpus`` (screen, mix,
-master), ``bench`` (round trips), ``train``, ``search`` (frame grids), ``calibrate``, ``evaluate``.  Each reads what the
+master), ``bench`` (round trips), ``trials`` (the fixed hard set), ``train``, ``search`` (frame grids), ``calibrate``, ``evaluate``.  Each reads what the
 one before wrote under ``--work``.
 """
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from model.training import trial_commands
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -87,9 +89,11 @@ def train(
     warm_start: Annotated[Path | None, typer.Option(help="Weights of an earlier run to go on from.")] = None,
     check_every: Annotated[int, typer.Option(min=1, help="Steps between looks at the validation sources.")] = 100,
     seed: Seed = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew even where an unfinished run lies.")] = False,
 ) -> None:
-    """Train the network on the bench; the validation AUC is watched, not chosen by."""
+    """Train the network on the bench, going on where a run was interrupted; validation is watched, not chosen by."""
     from model.training import steps as pipeline
+    from model.training.checkpoint import CheckpointError
     from model.training.train import Settings
 
     settings = Settings(
@@ -101,7 +105,11 @@ def train(
         check_every=check_every,
         seed=seed,
     )
-    facts = pipeline.run_training(work, settings)
+    try:
+        facts = pipeline.run_training(work, settings, fresh=fresh)
+    except CheckpointError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
     typer.echo(f"trained on {facts['training_tracks']} tracks in {facts['train_minutes']} min")
 
 
@@ -169,6 +177,30 @@ def clips(
     found = sources.collect([audio]).sources
     clips_step.make_clips([s for s in found if s.group == group], out, seed=seed)
 
+
+@app.command()
+def peers(
+    work: Work = DEFAULT_WORK,
+    out: Annotated[Path, typer.Option(help="Folder of the result, peers.json.")] = Path("build/reports"),
+    tracks: Annotated[int, typer.Option(min=1, help="Test tracks, in the order of the searches.")] = 20,
+    items_a_track: Annotated[int, typer.Option(min=2, help="Items of each track, half true, half lossy.")] = 12,
+    peer: Annotated[list[str] | None, typer.Option(help="Ask only this peer; may be repeated.")] = None,
+) -> None:
+    """Ask other published detectors about the same files (they are installed under WORK/peers); resumable."""
+    from model.errors import ModelError
+    from model.training.peers import ask, known
+
+    asked = [one for one in known.PEERS if not peer or one.name in peer]
+    try:
+        result = ask.run_peers(work, out, tracks, items_a_track, asked)
+    except ModelError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{len(result['items'])} verdicts in {out / ask.RESULT_FILE}")
+
+
+app.command()(trial_commands.trials)
+app.command()(trial_commands.manifest)
 
 if __name__ == "__main__":
     app()
