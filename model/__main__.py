@@ -1,8 +1,8 @@
 """``python -m model``: from a folder of lossless audio to a released detector.
 
 The steps in order: ``render`` (only for MIDI and tracker modules), ``corpus`` (screen, mix,
-master), ``bench`` (round trips), ``trials`` (the fixed hard set), ``train``, ``search`` (frame grids), ``calibrate``, ``evaluate``.  Each reads what the
-one before wrote under ``--work``.
+master), ``bench`` (round trips), ``trials`` (the fixed hard set), ``train``, ``search`` (frame grids), ``calibrate``,
+``evaluate``.  Each reads what the one before wrote under ``--work``.
 """
 
 # ruff: noqa: PLC0415 - each command imports what it needs: --help must not wait for TensorFlow

@@ -5,7 +5,6 @@ written when the track is done: an interrupted job picks up where it was.
 """
 
 import json
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from numpy.typing import NDArray
 from model.grid.names import GRIDS
 from model.grid.search import build_grid_search, promising_segment
 from model.training.bench import BenchTrack
+from model.training.chance import fair_order
 from model.training.progress import Progress
 from model.training.scoring import segments_of
-
-_ORDER_SEED = 5  # tracks are taken in a shuffled order, so that the first N are a fair sample
 
 
 def searched_file(folder: Path, bench: BenchTrack) -> Path:
@@ -34,9 +32,7 @@ def run_search(benches: Sequence[BenchTrack], folder: Path, tracks: int | None =
         folder: of the results.
         tracks: how many, of a shuffled order that is the same each time; all by default.
     """
-    order = list(benches)
-    random.Random(_ORDER_SEED).shuffle(order)  # noqa: S311 - a sample, not a secret
-    waiting = [bench for bench in order[:tracks] if not searched_file(folder, bench).exists()]
+    waiting = [bench for bench in fair_order(benches)[:tracks] if not searched_file(folder, bench).exists()]
     network = build_grid_search()
     progress = Progress("search", sum(len(bench.items) for bench in waiting), every_s=30.0)
     for bench in waiting:
