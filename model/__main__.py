@@ -1,8 +1,8 @@
 """``python -m model``: from a folder of lossless audio to a released detector.
 
 The steps in order: ``render`` (only for MIDI and tracker modules), ``corpus`` (screen, mix,
-master), ``bench`` (round trips), ``train``, ``search`` (frame grids), ``calibrate``, ``evaluate``.  Each reads what the
-one before wrote under ``--work``.
+master), ``bench`` (round trips), ``trials`` (the fixed hard set), ``train``, ``search`` (frame grids), ``calibrate``,
+``evaluate``.  Each reads what the one before wrote under ``--work``.
 """
 
 # ruff: noqa: PLC0415 - each command imports what it needs: --help must not wait for TensorFlow
@@ -13,12 +13,17 @@ from typing import Annotated
 
 import typer
 
+from model.training import trial_commands
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 DEFAULT_WORK = Path("build/model")
 
 Work = Annotated[Path, typer.Option(help="Folder for tracks, round trips and checkpoints.")]
+TrueRecordings = Annotated[
+    Path | None, typer.Option(help="A bench folder of nothing but true recordings, of sources used nowhere else.")
+]
 Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Parallel workers.")]
 
@@ -87,9 +92,11 @@ def train(
     warm_start: Annotated[Path | None, typer.Option(help="Weights of an earlier run to go on from.")] = None,
     check_every: Annotated[int, typer.Option(min=1, help="Steps between looks at the validation sources.")] = 100,
     seed: Seed = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew even where an unfinished run lies.")] = False,
 ) -> None:
-    """Train the network on the bench; the validation AUC is watched, not chosen by."""
+    """Train the network on the bench, going on where a run was interrupted; validation is watched, not chosen by."""
     from model.training import steps as pipeline
+    from model.training.checkpoint import CheckpointError
     from model.training.train import Settings
 
     settings = Settings(
@@ -101,7 +108,11 @@ def train(
         check_every=check_every,
         seed=seed,
     )
-    facts = pipeline.run_training(work, settings)
+    try:
+        facts = pipeline.run_training(work, settings, fresh=fresh)
+    except CheckpointError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
     typer.echo(f"trained on {facts['training_tracks']} tracks in {facts['train_minutes']} min")
 
 
@@ -109,11 +120,12 @@ def train(
 def search(
     work: Work = DEFAULT_WORK,
     tracks: Annotated[int | None, typer.Option(min=1, help="Tracks of each split; all by default.")] = None,
+    true_recordings: TrueRecordings = None,
 ) -> None:
-    """Search the validation and test tracks for frame grids (1.5 CPU-seconds an item); resumable."""
+    """Search the validation and test tracks for frame grids (one to four CPU-seconds an item); resumable."""
     from model.training import steps as pipeline
 
-    typer.echo(f"{pipeline.run_grid_search(work, tracks)} tracks searched")
+    typer.echo(f"{pipeline.run_grid_search(work, tracks, true_recordings)} tracks searched")
 
 
 @app.command()
@@ -135,12 +147,27 @@ def evaluate(
     model_dir: Annotated[Path | None, typer.Option(help="Folder of the artefact; the released one by default.")] = None,
     reports: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("build/reports"),
     words: Annotated[Path | None, typer.Option(help="JSON with the report's texts: verdict, sources, next.")] = None,
+    true_recordings: TrueRecordings = None,
+    compare: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FILE", help="Decisions of another detector on the same items.")
+    ] = None,
+    localised_tracks: Annotated[int, typer.Option(min=0, help="Tracks with an insert, searched in every segment.")] = 8,
 ) -> None:
     """Measure an artefact on held-out sources: the table by codec and bitrate, and all its faults."""
     from model.artefact import default_model_dir
-    from model.training import steps as pipeline
+    from model.training import evaluation_run
 
-    figures = pipeline.run_evaluation(work, model_dir or default_model_dir(), reports, words)
+    others = dict(one.split("=", 1) for one in compare or [])
+    inputs = evaluation_run.Inputs(
+        work,
+        model_dir or default_model_dir(),
+        reports,
+        words,
+        true_recordings,
+        {name: Path(path) for name, path in others.items()},
+        localised_tracks,
+    )
+    figures = evaluation_run.run_evaluation(inputs)
     typer.echo(f"AUC {figures['auc_originals']:.3f}, report in {reports}")
 
 
@@ -150,9 +177,9 @@ def report(
     words: Annotated[Path | None, typer.Option(help="JSON with the report's texts: verdict, sources, next.")] = None,
 ) -> None:
     """Write Markdown and pictures again from an evaluation's JSON, with other texts."""
-    from model.training import steps as pipeline
+    from model.training import evaluation_run
 
-    pipeline.write_report(figures, words)
+    evaluation_run.write_report(figures, words)
 
 
 @app.command()
@@ -169,6 +196,30 @@ def clips(
     found = sources.collect([audio]).sources
     clips_step.make_clips([s for s in found if s.group == group], out, seed=seed)
 
+
+@app.command()
+def peers(
+    work: Work = DEFAULT_WORK,
+    out: Annotated[Path, typer.Option(help="Folder of the result, peers.json.")] = Path("build/reports"),
+    tracks: Annotated[int, typer.Option(min=1, help="Test tracks, in the order of the searches.")] = 20,
+    items_a_track: Annotated[int, typer.Option(min=2, help="Items of each track, half true, half lossy.")] = 12,
+    peer: Annotated[list[str] | None, typer.Option(help="Ask only this peer; may be repeated.")] = None,
+) -> None:
+    """Ask other published detectors about the same files (they are installed under WORK/peers); resumable."""
+    from model.errors import ModelError
+    from model.training.peers import ask, known
+
+    asked = [one for one in known.PEERS if not peer or one.name in peer]
+    try:
+        result = ask.run_peers(work, out, tracks, items_a_track, asked)
+    except ModelError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{len(result['items'])} verdicts in {out / ask.RESULT_FILE}")
+
+
+app.command()(trial_commands.trials)
+app.command()(trial_commands.manifest)
 
 if __name__ == "__main__":
     app()

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from model.constants import SEGMENT_SAMPLES, bitrate_class_index
+from model.constants import FAMILIES, SEGMENT_SAMPLES, bitrate_class_index
 from model.training import codecs, mastering
 from model.training.chance import happens
 from model.training.progress import Progress
@@ -25,6 +25,7 @@ from model.training.sources import Split
 from model.training.tracks import MARGIN_SAMPLES, Track
 
 INDEX = "index.json"
+OTHER = "other"  # the truth of a codec outside FAMILIES: lossy, and nobody is asked which
 # A decode that lines up with its original would be a shortcut: each starts elsewhere.
 LARGEST_SHIFT_SAMPLES = 4_000
 ENCODINGS_A_TRACK: dict[Split, int] = {"train": 9, "validation": 14}
@@ -39,18 +40,29 @@ class Item:
 
     file: str
     truth: str
-    """``original``, ``variant``, or a codec family."""
+    """``original``, ``variant``, a codec family, or ``OTHER``."""
     name: str
     """Kind of the variant or name of the encoding."""
     kbps: float
     encoder: str
     rate_hz: int
     program: str = ""
+    condition: str = ""
+    """Of the trials: what the item is there for, as ``processed:limited``; empty in the bench."""
+    insert_start_s: float = 0.0
+    """Seconds from the item's start to its lossy stretch, where only a stretch is lossy."""
+    insert_seconds: float = 0.0
+    """Length of that stretch; 0 where all of the item is what its truth says."""
 
     @property
     def is_lossy(self) -> bool:
-        """Whether it went through a codec."""
+        """Whether it, or a stretch of it, went through a codec."""
         return self.truth not in {"original", "variant"}
+
+    @property
+    def has_known_family(self) -> bool:
+        """Whether it went through a codec of ``FAMILIES``, so that the family can be scored."""
+        return self.truth in FAMILIES
 
     @property
     def bitrate_index(self) -> int:
@@ -73,8 +85,11 @@ class BenchTrack:
         track = Track.from_json(json.dumps(values["track"]))
         return cls(track, tuple(Item(**item) for item in values["items"]), index.parent)
 
-    def samples(self, item: Item) -> NDArray[np.int16]:
-        """Return an item's samples, shape (segments * SEGMENT_SAMPLES, 2), memory-mapped."""
+    def samples(self, item: Item) -> NDArray[np.int16] | NDArray[np.int32]:
+        """Return an item's samples, shape (segments * SEGMENT_SAMPLES, 2), memory-mapped.
+
+        16 bit; of 24-bit items 32 bit, left-justified as tensorflow-io decodes them.
+        """
         return np.asarray(np.load(self.folder / item.file, mmap_mode="r"))
 
 

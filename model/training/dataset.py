@@ -6,7 +6,7 @@ music does the codec remain as the one difference.
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ PROCESSED_SHARE = 0.4
 _TRAINING_CHAINS = ("equalised", "equalised", "limited", "there-and-back", "clipped")
 
 Batch = tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]
+State = Mapping[str, Any]
+"""Where a sampler stands, ready for JSON."""
 
 
 def targets(items: Sequence[Item]) -> dict[str, NDArray[np.float32]]:
@@ -73,6 +75,17 @@ class GroupSampler:
             raise ValueError(message)
         self._groups, self._crop, self._rng = groups, crop_samples, np.random.default_rng(seed)
         self._order: list[int] = []
+
+    @property
+    def state(self) -> State:
+        """Where it stands between two batches."""
+        return {"random": self._rng.bit_generator.state, "order": [int(index) for index in self._order]}
+
+    @state.setter
+    def state(self, state: State) -> None:
+        """Go on where another sampler of the same tracks stood."""
+        self._rng.bit_generator.state = state["random"]
+        self._order = list(state["order"])
 
     def _next(self) -> BenchTrack:
         """Walk through all tracks in random order before any comes back."""
@@ -131,14 +144,19 @@ class GroupSampler:
         return np.concatenate(samples), targets(items)
 
 
-def prefetched(sampler: GroupSampler, count: int, ahead: int = 3) -> Iterator[Batch]:
-    """Yield ``count`` batches, read ahead on a thread: the disk must not wait for the network."""
+def prefetched(sampler: GroupSampler, count: int, ahead: int = 3) -> Iterator[tuple[Batch, State]]:
+    """Yield ``count`` batches, read ahead on a thread: the disk must not wait for the network.
+
+    With each comes the sampler's state right after it: by the time a batch is learnt from, the
+    sampler itself is some batches further.
+    """
     ready: queue.Queue[Any] = queue.Queue(maxsize=ahead)
 
     def read() -> None:
         try:
             for _ in range(count):
-                ready.put(sampler.batch())
+                batch = sampler.batch()
+                ready.put((batch, sampler.state))
         except Exception as error:  # noqa: BLE001 - handed to the consumer below
             ready.put(error)
 

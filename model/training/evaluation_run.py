@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from model.artefact import POLICY_FILE, Artefact, load_artefact
 from model.policy import Policy
 from model.training import ablation, decisions, evaluate, localise, plots, report, targets
@@ -36,11 +38,12 @@ class Inputs:
     """Tracks with a lossy insert that are searched segment by segment."""
 
 
-def _score(artefact: Artefact, folder: Path, searches: Path, split: str, label: str) -> list[ScoredItem]:
+def _score(network: keras.Model, folder: Path, searches: Path, split: str, label: str) -> list[ScoredItem]:
+    """Score those tracks of a folder that were searched; inserts are another question (``localise``)."""
     benches = load_bench(folder, split)
     found = searched(benches, searches)
-    pairs = [(bench, item) for bench in benches if bench.track.id in found for item in bench.items]
-    return score(artefact.spectrogram, pairs, label=label, searches=found)
+    pairs = [(b, i) for b in benches if b.track.id in found for i in b.items if i.condition != localise.INSERT]
+    return score(network, pairs, label=label, searches=found)
 
 
 def run_evaluation(inputs: Inputs) -> dict[str, Any]:
@@ -51,11 +54,11 @@ def run_evaluation(inputs: Inputs) -> dict[str, Any]:
     benches, found = searched_tracks(work, "test")
     pairs = [(bench, item) for bench in benches for item in bench.items]
     bench_items = score(artefact.spectrogram, pairs, label="bench", searches=found)
-    trials = _score(artefact, work / "trials", work / SEARCH_FOLDER / "trials", "test", "trials")
+    trials = _score(artefact.spectrogram, work / "trials", work / SEARCH_FOLDER / "trials", "test", "trials")
     further: list[ScoredItem] = []
     if inputs.true_recordings:
         folder = inputs.true_recordings
-        further = _score(artefact, folder, folder.parent / SEARCH_FOLDER, "test", "true recordings")
+        further = _score(artefact.spectrogram, folder, folder.parent / SEARCH_FOLDER, "test", "true recordings")
     judged = evaluate.judge([*bench_items, *trials], artefact.calibration, policy)
     true = evaluate.judge(further, artefact.calibration, policy)
     plain = [j for j in judged if not j.scored.item.condition]
@@ -63,7 +66,7 @@ def run_evaluation(inputs: Inputs) -> dict[str, Any]:
     figures["targets"] = targets.against(judged, true)
     figures["conditions"] = targets.by_condition(judged)
     figures["further_true"] = _further(true)
-    figures["ablations"] = _ablations(work, artefact, [*bench_items, *trials])
+    figures["ablations"] = ablation.ablate(calibration_items(work, artefact.spectrogram), [*bench_items, *trials])
     others = {name: decisions.read(path) for name, path in (inputs.compared or {}).items()}
     # One table each: detectors were not all run on the same items.
     figures["compared"] = [decisions.compare(judged, {name: other}) for name, other in others.items()]
@@ -110,17 +113,13 @@ def _further(true: Sequence[evaluate.Judged]) -> dict[str, Any]:
     }
 
 
-def _ablations(work: Path, artefact: Artefact, items: Sequence[ScoredItem]) -> list[dict[str, object]]:
-    return ablation.ablate(calibration_items(work, artefact), items)
-
-
-def calibration_items(work: Path, artefact: Artefact) -> list[ScoredItem]:
-    """Score what the calibration was fitted on: the searched validation tracks of bench and trials."""
+def calibration_items(work: Path, network: keras.Model) -> list[ScoredItem]:
+    """Score what a calibration is fitted on: the searched validation tracks of bench and trials."""
     benches, found = searched_tracks(work, "validation")
     pairs = [(bench, item) for bench in benches for item in bench.items]
-    items = score(artefact.spectrogram, pairs, label="calibration", searches=found)
+    items = score(network, pairs, label="calibration", searches=found)
     folder = work / SEARCH_FOLDER / "trials"
-    return [*items, *_score(artefact, work / "trials", folder, "validation", "calibration trials")]
+    return [*items, *_score(network, work / "trials", folder, "validation", "calibration trials")]
 
 
 def _facts(artefact: Artefact, figures: Mapping[str, Any], benches: Sequence[BenchTrack]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ frame offsets (half precision), written when the track is done: an interrupted j
 scores are combined can change without another search.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,23 +16,16 @@ from model.constants import SEARCHED_SEGMENTS, SEGMENT_SAMPLES
 from model.grid.combine import SCORES, TrackSearch, search_track
 from model.grid.search import build_grid_search, by_promise
 from model.training.bench import BenchTrack
+from model.training.chance import fair_order
 from model.training.progress import Progress
 from model.training.scoring import segments_of
 
-_ORDER_SEED = 5  # tracks are taken in a shuffled order, so that the first N are a fair sample
 _SCORES, _SEGMENTS = "scores", "segments"
 
 
 def searched_file(folder: Path, bench: BenchTrack) -> Path:
     """Return where the search of a track lies."""
     return folder / bench.track.split / f"{bench.track.id}.npz"
-
-
-def in_search_order(benches: Sequence[BenchTrack]) -> list[BenchTrack]:
-    """Shuffle tracks, always alike."""
-    order = list(benches)
-    random.Random(_ORDER_SEED).shuffle(order)  # noqa: S311 - a sample, not a secret
-    return order
 
 
 def _starts(count: int) -> list[int]:
@@ -61,7 +53,7 @@ def run_search(benches: Sequence[BenchTrack], folder: Path, tracks: int | None =
         folder: of the results.
         tracks: how many, of a shuffled order that is the same each time; all by default.
     """
-    waiting = [bench for bench in in_search_order(benches)[:tracks] if not searched_file(folder, bench).exists()]
+    waiting = [bench for bench in fair_order(benches)[:tracks] if not searched_file(folder, bench).exists()]
     network = build_grid_search()
     progress = Progress("search", sum(len(bench.items) for bench in waiting), every_s=30.0)
     for bench in waiting:

@@ -15,8 +15,7 @@ from model.network import join_detector
 from model.policy import Policy
 from model.pooling import Calibration
 from model.training import calibrate
-from model.training.bench import BenchTrack
-from model.training.scoring import Searches, score
+from model.training.scoring import ScoredItem
 
 NAME = "spectrogram-grid"
 
@@ -38,8 +37,7 @@ def write_policy(policy: Policy, folder: Path) -> None:
 
 def release(
     network: keras.Model,
-    calibration_tracks: Sequence[BenchTrack],
-    searches: Searches,
+    scored: Sequence[ScoredItem],
     out: Path,
     *,
     version: str,
@@ -49,17 +47,14 @@ def release(
 
     Args:
         network: the trained spectrogram part, at full segment length.
-        calibration_tracks: validation tracks used for nothing else.
-        searches: their frame-grid searches.
+        scored: items of validation tracks used for nothing else, with their searches.
         out: the artefact's folder.
         version: of artefact and policy.
         extra: metadata: seeds, revision, manifest hash, command.
     """
-    pairs = [(bench, item) for bench in calibration_tracks for item in bench.items]
-    scored = score(network, pairs, label="calibrate", searches=searches)
     fitted = calibrate.fit_calibration(scored)
     policy = calibrate.fit_policy(scored, fitted, version)
-    groups = sorted({group for bench in calibration_tracks for group in bench.track.groups})
+    groups = sorted({group for one in scored for group in one.bench.track.groups})
     facts = {"calibration_items": len(scored), "calibration_groups": groups}
     detector = join_detector(network, build_grid_search())
     save_artefact(out, detector, name=NAME, version=version, calibration=fitted, extra={**extra, **facts})

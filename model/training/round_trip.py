@@ -4,6 +4,7 @@ import functools
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,16 @@ def ffmpeg_binaries() -> tuple[str, ...]:
     return tuple(found)
 
 
-def _run(command: list[str], stdin: bytes = b"") -> bytes:
-    """Run a program; return its stdout."""
+def run_program(command: list[str], stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> bytes:
+    """Run a program; return its stdout.
+
+    Raises:
+        RoundTripError: it is missing, took too long or failed.
+    """
     try:
-        result = subprocess.run(command, input=stdin, capture_output=True, timeout=TIMEOUT_S, check=False)  # noqa: S603 - fixed commands
+        result = subprocess.run(  # noqa: S603 - fixed commands
+            command, input=stdin, capture_output=True, timeout=TIMEOUT_S, check=False, env=environment
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         message = f"{command[0]}: {error}"
         raise RoundTripError(message) from error
@@ -58,7 +65,7 @@ def _encode_gstreamer(pcm: NDArray[np.int16], rate_hz: int, encoding: codecs.Enc
     wave = out.with_suffix(".wav")
     soundfile.write(wave, pcm, rate_hz, subtype="PCM_16")
     pipeline = f"filesrc location={wave} ! wavparse ! audioconvert ! voaacenc bitrate={int(encoding.kbps)}000"
-    _run(
+    run_program(
         [
             "gst-launch-1.0",
             "-q",
@@ -72,6 +79,23 @@ def _encode_gstreamer(pcm: NDArray[np.int16], rate_hz: int, encoding: codecs.Enc
             f"location={out}",
         ]
     )
+
+
+def decode(ffmpeg: str, coded: Path, rate_hz: int, options: Sequence[str] = ()) -> NDArray[np.int16]:
+    """Decode a file as an ordinary decoder does: 16-bit stereo, rounded, shape (n, 2).
+
+    Args:
+        ffmpeg: the program.
+        coded: the file.
+        rate_hz: of the result.
+        options: what ffmpeg must be told about a file that does not say what it is.
+
+    Raises:
+        RoundTripError: ffmpeg failed.
+    """
+    quiet = [ffmpeg, "-hide_banner", "-loglevel", "error", "-nostdin"]
+    raw = ["-f", "s16le", "-ac", "2", "-ar", str(rate_hz), "pipe:1"]
+    return np.frombuffer(run_program([*quiet, *options, "-i", str(coded), *raw]), dtype="<i2").reshape(-1, 2)
 
 
 def round_trip(
@@ -108,10 +132,9 @@ def round_trip(
         else:
             options = [*codecs.ffmpeg_arguments(encoding), "-strict", "-2", "-threads", "1"]
             command = [*quiet, *raw, "-ar", str(rate_hz), "-i", "pipe:0", *options]
-            _run([*command, "-f", codecs.container(encoding), str(coded)], pcm.tobytes())
-        decode = [*quiet, "-i", str(coded), *raw, "-ar", str(delivered_hz or rate_hz), "pipe:1"]
-        decoded = np.frombuffer(_run(decode), dtype="<i2")
+            run_program([*command, "-f", codecs.container(encoding), str(coded)], pcm.tobytes())
+        decoded = decode(ffmpeg, coded, delivered_hz or rate_hz)
     if decoded.size == 0:
         message = f"{encoding.name}: the decoder returned nothing"
         raise RoundTripError(message)
-    return decoded.reshape(-1, 2)
+    return decoded

@@ -39,7 +39,8 @@ def segments_of(bench: BenchTrack, item: Item, limit: int | None = None) -> NDAr
     pcm = bench.samples(item)
     count = min(len(pcm) // SEGMENT_SAMPLES, limit or len(pcm))
     cut = pcm[: count * SEGMENT_SAMPLES].reshape(count, SEGMENT_SAMPLES, 2)
-    return np.asarray(cut.astype(np.float32) / np.float32(32_768.0))
+    full_scale = -float(np.iinfo(pcm.dtype).min)  # 24-bit items are stored left-justified in 32
+    return np.asarray(cut.astype(np.float32) / np.float32(full_scale))
 
 
 def network_outputs(network: keras.Model, segments: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:

@@ -9,7 +9,7 @@ from model.training import codecs
 from model.training.evaluate import Judged
 from model.training.statistics import wilson
 
-_LOSSLESS_ENCODER_NAMES: Final = {encoding.name for encoding in codecs.unseen_table()}
+_UNSEEN: Final = {encoding.name for encoding in codecs.unseen_table()}
 _FORCED: Final = {encoding.name for encoding in codecs.forced_table()}
 _TABLE: Final = {encoding.name for encoding in codecs.table()}
 _STUBBORN: Final = ("vorbis-libvorbis-q10", "opus-libopus-256", "ac3-ac3-448", "wma-wmav2-192", "mp2-mp2-256")
@@ -64,7 +64,7 @@ def against(judged: Sequence[Judged], true_recordings: Sequence[Judged]) -> list
         return [j for j in items if j.scored.item.condition.startswith(prefix)]
 
     ordinary = [*(j for j in bench if j.scored.item.truth == "original"), *true_recordings]
-    held_out = [*named(*_LOSSLESS_ENCODER_NAMES), *conditioned("held-out", lossy)]
+    held_out = [*named(*_UNSEEN), *conditioned("held-out", lossy)]
     rejected = [j for j in bench if j.scored.item.name in _TABLE and j.decision.decision == "reject"]
     reject, not_accepted = _decision("reject"), _decision("reject", "review")
     rows = [

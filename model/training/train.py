@@ -5,7 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
@@ -14,8 +14,10 @@ import numpy as np
 from model.constants import SEGMENT_SAMPLES
 from model.network import build_network
 from model.training import losses
-from model.training.bench import BenchTrack, Item
+from model.training.bench import BenchTrack, Item, manifest_sha256
+from model.training.checkpoint import CHECKPOINT_FILE, Standing, restore, save_checkpoint, standing_to_go_on_from
 from model.training.dataset import GROUP_ROWS, GroupSampler, prefetched
+from model.training.release import git_revision
 from model.training.scoring import auc, score
 
 WEIGHTS_FILE = "last.weights.h5"
@@ -73,32 +75,70 @@ def _check(network: keras.Model, pairs: list[tuple[BenchTrack, Item]]) -> dict[s
     }
 
 
-def train(training: Sequence[BenchTrack], watched: Sequence[BenchTrack], out: Path, settings: Settings) -> keras.Model:
+def _keep_log_until(file: Path, step: int) -> None:
+    """Drop lines of steps that the checkpoint has not seen: they will come again."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    kept = [line for line in lines if json.loads(line)["step"] <= step]
+    file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()
+
+
+def train(
+    training: Sequence[BenchTrack],
+    watched: Sequence[BenchTrack],
+    out: Path,
+    settings: Settings,
+    *,
+    fresh: bool = False,
+) -> keras.Model:
     """Train, and keep the last weights: the schedule ends annealed, nothing is chosen by validation.
+
+    A run that was interrupted goes on from its last check, with the batches that would have come next.
 
     Args:
         training: tracks of the training split.
         watched: validation tracks whose AUC goes into the log and nowhere else.
-        out: folder for the checkpoint and the log.
+        out: folder for the weights, the checkpoint and the log.
         settings: see there.
+        fresh: start anew whatever lies there.
 
     Returns:
         The network at full segment length.
+
+    Raises:
+        CheckpointError: an unfinished run of other settings or another bench lies in ``out``.
     """
     out.mkdir(parents=True, exist_ok=True)
+    manifest = manifest_sha256(training)
+    before = None if fresh else standing_to_go_on_from(out, asdict(settings), manifest)
     keras.utils.set_random_seed(settings.seed)
     network = build_network(settings.crop_samples, seed=settings.seed)
     served = build_network(SEGMENT_SAMPLES, seed=settings.seed)
-    if settings.warm_start:
-        network.load_weights(settings.warm_start)
     optimiser = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, clipnorm=1.0)
+    optimiser.build(network.trainable_variables)
     network.compile(optimizer=optimiser, loss=losses.LOSSES, loss_weights=losses.LOSS_WEIGHTS)
     sampler = GroupSampler(training, settings.groups, settings.crop_samples, settings.seed)
     pairs = _watched_pairs(watched, settings.seed)
-    began = time.monotonic()
+    done, spent = 0, 0.0
+    if before:
+        restore(out, network)
+        sampler.state, done, spent = before.sampler, before.step, before.seconds
+        _say(f"going on at step {done} after {spent / 60.0:.1f} min, from {out / CHECKPOINT_FILE}")
+    else:
+        if settings.warm_start:
+            network.load_weights(settings.warm_start)
+        # An unfinished run that was given up must not come back when this one is interrupted early.
+        (out / CHECKPOINT_FILE).unlink(missing_ok=True)
+    _keep_log_until(out / LOG_FILE, done)
+    revision, began = git_revision(), time.monotonic() - spent
     running: list[float] = []
-    with (out / LOG_FILE).open("w", encoding="utf-8") as log:
-        for step, (samples, truths) in enumerate(prefetched(sampler, settings.steps), start=1):
+    batches = prefetched(sampler, settings.steps - done)
+    with (out / LOG_FILE).open("a", encoding="utf-8") as log:
+        for step, ((samples, truths), position) in enumerate(batches, start=done + 1):
             share = max((time.monotonic() - began) / (60.0 * settings.minutes), step / settings.steps)
             optimiser.learning_rate = learning_rate(settings.learning_rate, step, share)
             values = network.train_on_batch(samples, truths, return_dict=True)
@@ -108,14 +148,17 @@ def train(training: Sequence[BenchTrack], watched: Sequence[BenchTrack], out: Pa
                 continue
             served.set_weights(network.get_weights())
             measured = _check(served, pairs)
-            line = {"step": step, "loss": float(np.mean(running)), "seconds": time.monotonic() - began, **measured}
+            seconds = time.monotonic() - began
+            line = {"step": step, "loss": float(np.mean(running)), "seconds": seconds, **measured}
             running.clear()
             log.write(json.dumps(line) + "\n")
             log.flush()
             served.save_weights(out / WEIGHTS_FILE)
+            finished = share >= 1.0
+            standing = Standing(asdict(settings), manifest, revision, step, seconds, position, line, finished)
+            save_checkpoint(out, network, standing)
             words = ", ".join(f"{key} {value:.4g}" for key, value in line.items())
-            sys.stderr.write(f"{words} ({settings.groups * GROUP_ROWS} rows a step)\n")
-            sys.stderr.flush()
+            _say(f"{words} ({settings.groups * GROUP_ROWS} rows a step)")
             if share >= 1.0:
                 break
     return served

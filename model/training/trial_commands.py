@@ -1,0 +1,48 @@
+"""The commands ``trials`` and ``manifest`` of ``python -m model``."""
+
+# ruff: noqa: PLC0415 - each command imports what it needs: --help must not wait
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Work = Annotated[Path, typer.Option(help="Folder with tracks and bench; the trials lie beside it.")]
+_WORK = Path("build/model")
+
+
+def trials(
+    work: Work = _WORK,
+    tracks: Annotated[int | None, typer.Option(min=1, help="Tracks of each split, in the order of the searches.")] = 24,
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 1,
+) -> None:
+    """Build the fixed trials: processed decodes, encoders never trained on, hard negatives, inserts; resumable."""
+    from model.training.trials import build_trials
+
+    failed = build_trials(work, tracks=tracks, seed=seed)
+    for line in failed:
+        typer.echo(line, err=True)
+    typer.echo(f"done, {len(failed)} encodings failed")
+
+
+def manifest(
+    work: Work = _WORK,
+    split: Annotated[str, typer.Option(help="validation or test.")] = "test",
+    out: Annotated[Path | None, typer.Option(help="Write a manifest over bench and trials to this file.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Name every item that this manifest has otherwise.")] = None,
+) -> None:
+    """Write down the recordings of a split by checksum, or check them against such a list."""
+    from model.training.manifest import check_manifest, write_manifest
+
+    if (out is None) == (check is None):
+        raise typer.BadParameter("give either --out or --check")
+    if out:
+        typer.echo(f"{write_manifest(work, split, out)} items in {out}")
+        return
+    if check:
+        differences = check_manifest(work, split, check)
+        for line in differences:
+            typer.echo(line)
+        typer.echo(f"{len(differences)} differences", err=True)
+        if differences:
+            raise typer.Exit(1)
