@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from model.constants import BITRATE_CLASSES, FAMILIES
 from model.errors import ArtefactError
+from model.grid.combine import COLUMNS, TrackSearch
 from model.grid.names import FAMILY_OF_GRID, GRIDS
-from model.pooling import Calibration, GridFinding, pool
+from model.pooling import Calibration, GridFinding, evidence, family_evidence, pool
 
 PLAIN = Calibration()
 
@@ -84,7 +85,7 @@ def test_shapes_must_fit(shape: tuple[int, int]) -> None:
 
 def test_calibration_survives_json() -> None:
     """Guards the metadata's round trip."""
-    calibration = Calibration(0.7, 2.5, -0.3, 1.5, 0.8, 2.0, -65.0)
+    calibration = Calibration(0.7, 2.5, 1.2, -0.3, 1.5, 0.8, 2.0, -65.0)
     assert calibration == Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
 
 
@@ -94,6 +95,7 @@ def test_calibration_survives_json() -> None:
         {"slope": 0.0},
         {"slope": -1.0},
         {"grid_slope": -0.1},
+        {"relative_slope": -0.1},
         {"bias": math.nan},
         {"bias": "0"},
         {"bias": True},
@@ -106,35 +108,99 @@ def test_a_bad_calibration_is_refused(change: dict[str, object]) -> None:
         Calibration.from_json({**PLAIN.to_json(), **change})
 
 
-def _grid(**scores: float) -> np.ndarray:
-    """A grid search in which the named grids stand out at offset 7 and the others do not."""
-    grid = np.tile([3.0, 0.0], (len(GRIDS), 1))
-    for name, z in scores.items():
-        grid[GRIDS.index(name)] = (z, 7.0)
-    return grid
+def _search(
+    exact: dict[str, float] | None = None,
+    relative: dict[str, float] | None = None,
+    segments: tuple[int, ...] = (0,),
+    segment_z: tuple[float, ...] = (0.0,),
+) -> TrackSearch:
+    """A search in which the named grids stand out at offset 7 of the track and the others do not."""
+    table = np.tile([3.0, 0.0], (len(GRIDS), COLUMNS // 2))
+    for statistic, scores in enumerate((exact or {}, relative or {})):
+        for name, z in scores.items():
+            table[GRIDS.index(name), 2 * statistic : 2 * statistic + 2] = (z, 7.0)
+    return TrackSearch(table, segments, tuple(1_000 * index for index in segments), np.array(segment_z))
 
 
-WITH_GRID = Calibration(slope=1.0, grid_slope=2.0, bias=-3.0, grid_family_weight=3.0)
+WITH_GRID = Calibration(slope=1.0, grid_slope=2.0, relative_slope=0.5, bias=-3.0, grid_family_weight=3.0)
 
 
-def test_a_frame_grid_speaks_for_a_lossy_history() -> None:
-    """Guards the sign and the scale of the grid's evidence: a line at z = 40 outweighs a doubtful spectrogram."""
-    without = pool(np.array([0.0]), *_heads(1), WITH_GRID, grid=_grid())
-    found = pool(np.array([0.0]), *_heads(1), WITH_GRID, grid=_grid(aac=40.0))
-    expected = 2.0 * math.asinh(40.0 / 3.0) - 3.0
-    assert found.probability == pytest.approx(1 / (1 + math.exp(-expected)))
-    assert without.probability < 0.5 < found.probability
+def test_chance_is_no_evidence() -> None:
+    """Guards true recordings: the best of thousands of offsets, some 3 sigma, counts for nothing."""
+    assert evidence(np.array([-9.0, 0.0, 3.5])).tolist() == [0.0, 0.0, 0.0]
+    assert np.diff(evidence(np.array([3.5, 4.0, 8.0, 40.0, 400.0]))).min() > 0.0
+    assert evidence(np.array(40.0)) == pytest.approx(math.asinh(36.5 / 3.0))
+    without = pool(np.array([0.4]), *_heads(1), WITH_GRID)
+    searched = pool(np.array([0.4]), *_heads(1), WITH_GRID, search=_search())
+    assert (searched.probability, searched.family_scores) == (without.probability, without.family_scores)
+    assert (without.grid is None, searched.grid is None) == (True, False)
 
 
-def test_the_family_of_the_grid_is_named() -> None:
+@pytest.mark.parametrize(
+    ("exact", "relative", "expected"),
+    [
+        ({"aac": 40.0}, {}, 2.0 * math.asinh(36.5 / 3.0)),
+        ({}, {"aac": 40.0}, 0.5 * math.asinh(36.5 / 3.0)),
+        # Of several grids the best counts, and both statistics together, whichever grid they see.
+        ({"aac": 40.0, "mp3": 9.5}, {"mp3": 9.5}, 2.0 * math.asinh(36.5 / 3.0) + 0.5 * math.asinh(2.0)),
+    ],
+)
+def test_a_frame_grid_speaks_for_a_lossy_history(
+    exact: dict[str, float], relative: dict[str, float], expected: float
+) -> None:
+    """Guards sign and scale of the grid's evidence, and that each statistic has its own slope."""
+    found = pool(np.array([0.25]), *_heads(1), WITH_GRID, search=_search(exact, relative))
+    assert found.probability == pytest.approx(1 / (1 + math.exp(-(0.25 + expected - 3.0))))
+
+
+def test_the_grid_counts_once_a_track() -> None:
+    """Guards long tracks: the search is of the whole track, so more segments must not multiply or dilute it."""
+    one = pool(np.zeros(1), *_heads(1), WITH_GRID, search=_search({"aac": 9.0}))
+    five = pool(np.zeros(5), *_heads(5), WITH_GRID, search=_search({"aac": 9.0}))
+    assert five.probability == pytest.approx(one.probability)
+
+
+@pytest.mark.parametrize(("statistic", "slope"), [(0, 2.0), (1, 0.5)])
+def test_searched_segments_show_what_they_say_alone(statistic: int, slope: float) -> None:
+    """Guards the evidence of lossy parts: the grid raises the segments that show it, and no other."""
+    scores: tuple[dict[str, float], dict[str, float]] = ({"aac": 40.0}, {"aac": 20.0})
+    exact, relative = scores if statistic == 0 else scores[::-1]
+    search = _search(exact, relative, segments=(2, 0), segment_z=(30.0, 1.0))
+    assert search.best_statistic == statistic
+    shown = pool(np.zeros(4), *_heads(4), WITH_GRID, search=search).segment_probabilities
+    logits = [-math.log(1.0 / probability - 1.0) for probability in shown]
+    assert logits == pytest.approx([-3.0, -3.0, -3.0 + slope * math.asinh(26.5 / 3.0), -3.0])
+
+
+def test_the_segment_that_shows_the_grid_best_is_named() -> None:
+    """Guards the verdict's offset: it counts from the start of the segment that is named beside it."""
+    search = _search({"mp3": 40.0}, segments=(4, 1, 3), segment_z=(2.0, 30.0, 8.0))
+    score = pool(np.zeros(5), *_heads(5), WITH_GRID, search=search)
+    assert score.grid == GridFinding("mp3", 40.0, (7 - 1_000) % 576, 1)
+
+
+@pytest.mark.parametrize("statistic", [0, 1])
+def test_the_family_of_the_grid_is_named(statistic: int) -> None:
     """Guards the order of grids and families: each grid's own family wins over the head's guess."""
     for name, family in FAMILY_OF_GRID.items():
-        score = pool(np.array([0.0]), *_heads(1, family=3), WITH_GRID, grid=_grid(**{name: 300.0}))
+        search = _search(**{("exact", "relative")[statistic]: {name: 300.0}})
+        score = pool(np.array([0.0]), *_heads(1, family=3), WITH_GRID, search=search)
         assert score.family == family
-        assert score.grid == GridFinding(name, 300.0, 7)
+        assert score.grid == GridFinding(name, 300.0, 7, 0)
 
 
-def test_a_search_of_other_grids_is_refused() -> None:
-    """Guards against a search and a pooling that belong to different releases."""
-    with pytest.raises(ValueError, match="grid search has shape"):
-        pool(np.array([0.0]), *_heads(1), WITH_GRID, grid=np.zeros((2, 2)))
+def test_a_family_is_worth_its_best_grid() -> None:
+    """Guards families with several grids: neither their sum nor the last one counts, for each statistic alone."""
+    found = family_evidence(_search({"aac": 40.0, "aac_short": 9.5, "wma": 6.5}, {"aac_sine": 9.5}))
+    expected = np.zeros((2, len(FAMILIES)))
+    expected[0, FAMILIES.index("aac")] = math.asinh(36.5 / 3.0)
+    expected[0, FAMILIES.index("wma")] = math.asinh(1.0)
+    expected[1, FAMILIES.index("aac")] = math.asinh(2.0)
+    np.testing.assert_allclose(found, expected)
+    assert not family_evidence(None).any()
+
+
+def test_a_search_of_other_segments_is_refused() -> None:
+    """Guards against the search of one track and the logits of another."""
+    with pytest.raises(ValueError, match="segment 3 was searched"):
+        pool(np.zeros(3), *_heads(3), WITH_GRID, search=_search(segments=(3,)))
