@@ -25,6 +25,7 @@ from model.training.sources import Split
 from model.training.tracks import MARGIN_SAMPLES, Track
 
 INDEX = "index.json"
+INSERT = "insert"  # the condition of tracks with a lossy part, and of their twins without
 OTHER = "other"  # the truth of a codec outside FAMILIES: lossy, and nobody is asked which
 # A decode that lines up with its original would be a shortcut: each starts elsewhere.
 LARGEST_SHIFT_SAMPLES = 4_000

@@ -13,7 +13,7 @@ import keras
 from model.artefact import POLICY_FILE, Artefact, load_artefact
 from model.policy import Policy
 from model.training import ablation, decisions, evaluate, localise, plots, report, targets
-from model.training.bench import BenchTrack, load_bench, manifest_sha256
+from model.training.bench import INSERT, BenchTrack, load_bench, manifest_sha256
 from model.training.scoring import ScoredItem, score
 from model.training.searches import SEARCH_FOLDER, searched, searched_tracks
 from model.training.statistics import wilson
@@ -42,7 +42,7 @@ def _score(network: keras.Model, folder: Path, searches: Path, split: str, label
     """Score those tracks of a folder that were searched; inserts are another question (``localise``)."""
     benches = load_bench(folder, split)
     found = searched(benches, searches)
-    pairs = [(b, i) for b in benches if b.track.id in found for i in b.items if i.condition != localise.INSERT]
+    pairs = [(b, i) for b in benches if b.track.id in found for i in b.items if i.condition != INSERT]
     return score(network, pairs, label=label, searches=found)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from model.constants import SEARCHED_SEGMENTS, SEGMENT_SAMPLES
 from model.grid.combine import SCORES, TrackSearch, search_track
 from model.grid.search import build_grid_search, by_promise
-from model.training.bench import BenchTrack
+from model.training.bench import INSERT, BenchTrack, Item
 from model.training.chance import fair_order
 from model.training.progress import Progress
 from model.training.scoring import segments_of
@@ -45,6 +45,11 @@ def _search_item(network: keras.Model, segments: NDArray[np.float32]) -> dict[st
     return {_SCORES: np.stack(rows), _SEGMENTS: np.array(found.segments)}
 
 
+def _wanted(bench: BenchTrack) -> list[Item]:
+    """Leave the inserts out: they are searched segment by segment (``localise``)."""
+    return [item for item in bench.items if item.condition != INSERT]
+
+
 def run_search(benches: Sequence[BenchTrack], folder: Path, tracks: int | None = None) -> int:
     """Search every item of the first ``tracks`` tracks; returns how many tracks were new.
 
@@ -55,10 +60,10 @@ def run_search(benches: Sequence[BenchTrack], folder: Path, tracks: int | None =
     """
     waiting = [bench for bench in fair_order(benches)[:tracks] if not searched_file(folder, bench).exists()]
     network = build_grid_search()
-    progress = Progress("search", sum(len(bench.items) for bench in waiting), every_s=30.0)
+    progress = Progress("search", sum(len(_wanted(bench)) for bench in waiting), every_s=30.0)
     for bench in waiting:
         arrays: dict[str, NDArray[np.generic]] = {}
-        for item in bench.items:
+        for item in _wanted(bench):
             for key, value in _search_item(network, segments_of(bench, item)).items():
                 arrays[f"{item.file}:{key}"] = value
             progress.step()

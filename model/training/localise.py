@@ -12,14 +12,13 @@ from model.constants import SEGMENT_SAMPLES
 from model.grid.combine import search_track
 from model.grid.search import by_promise
 from model.pooling import pool
-from model.training.bench import BenchTrack, Item
+from model.training.bench import INSERT, BenchTrack, Item
 from model.training.progress import Progress
 from model.training.scoring import network_outputs, segments_of
 from model.training.statistics import wilson
 
 SUSPICIOUS = 0.5
 """Probability from which a segment counts as pointed at."""
-INSERT = "insert"
 _LEAST_OVERLAP = 0.5  # of a segment; less of an insert in it is no segment's fault
 
 

@@ -64,6 +64,24 @@ def test_windows_spread_over_the_track() -> None:
     assert pytest.approx(centres, abs=1e-6) == [0.125, 0.375, 0.625, 0.875]
 
 
+@pytest.mark.parametrize(("rate_hz", "step"), [(88_200, 2), (96_000, 2), (176_400, 4), (192_000, 4), (352_800, 8)])
+@pytest.mark.parametrize("excess", [1, 12_345, 987_653])
+def test_windows_begin_with_whole_samples_of_the_analysis_rate(rate_hz: int, step: int, excess: int) -> None:
+    """Guards the sum over segments: half a sample between two windows, and their frame grids would not agree."""
+    windows = plan_windows(9 * window_samples(rate_hz) + excess, rate_hz, 7)
+    assert len(windows) == 7
+    assert [window.start % step for window in windows] == [0] * 7
+
+
+def test_odd_rates_leave_windows_where_they_are() -> None:
+    """Guards the spread: 50 kHz has no grid to keep, 44.1 kHz nothing to align."""
+    for rate_hz in (44_100, 50_000):
+        length = window_samples(rate_hz)
+        windows = plan_windows(3 * length + 7, rate_hz, 1)
+        assert windows[0].start == (2 * length + 7) // 2
+        assert plan_windows(3 * length + 9, rate_hz, 1)[0].start == windows[0].start + 1
+
+
 def test_no_window_allowed_is_an_error() -> None:
     """Guards against a setting of zero silently judging nothing."""
     with pytest.raises(FramingError, match="at least one"):

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
+from model.grid.combine import COLUMNS, TrackSearch
 from model.grid.names import GRIDS
 from model.policy import Policy
 from model.pooling import Calibration
@@ -23,8 +24,10 @@ POLICY = Policy(
     silence_dbfs=-60.0,
     minimum_bandwidth_hz=7_000.0,
 )
-GRID = np.full((len(GRIDS), 2), 3.0, np.float32)
-GRID[GRIDS.index("mp3")] = (57.5, 417.0)
+TABLE = np.full((len(GRIDS), COLUMNS), 3.0)
+TABLE[GRIDS.index("mp3")] = (57.5, 417.0, 9.0, 1.0)
+# The third segment was searched first, but the second shows the grid best.
+SEARCH = TrackSearch(TABLE, (2, 1), (40 * 44_100, 20 * 44_100), np.array([21.0, 30.0]))
 RNG = np.random.default_rng(7)
 NOISE = RNG.uniform(-0.5, 0.5, (3, SEGMENT_SAMPLES, 2)).astype(np.float32)
 HUM = (0.5 * np.sin(2 * np.pi * 100 / 44_100 * np.arange(SEGMENT_SAMPLES)))[None, :, None] * np.ones((3, 1, 2))
@@ -42,7 +45,7 @@ def judge(probability: float, segments: NDArray[np.float32] = NOISE, duration_s:
     bitrate = np.zeros((count, len(BITRATE_CLASSES)), np.float32)
     bitrate[:, 1] = 5
     logit = math.nan if math.isnan(probability) else math.log(probability / (1 - probability))
-    outputs = SegmentOutputs(np.full(count, logit, np.float32), family, bitrate, GRID, 1)
+    outputs = SegmentOutputs(np.full(count, logit, np.float32), family, bitrate, SEARCH)
     return judge_audio(audio, outputs, Calibration(), POLICY)
 
 
@@ -72,7 +75,9 @@ def test_evidence_is_complete() -> None:
     assert judgement.bitrate_class == "LE_160"
     assert "most like mp3" in judgement.detail
     assert judgement.grid is not None
-    assert (judgement.grid.grid, judgement.grid.offset_samples, judgement.grid.segment_start_s) == ("mp3", 417, 20.0)
+    # The offset counts from the start of the segment that is named, not of the track.
+    offset = (417 - 20 * 44_100) % 576
+    assert (judgement.grid.grid, judgement.grid.offset_samples, judgement.grid.segment_start_s) == ("mp3", offset, 20.0)
     assert "the frame grid of mp3 stands out by 58 sigma" in judgement.detail
 
 

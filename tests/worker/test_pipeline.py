@@ -1,5 +1,7 @@
 """The pipeline's order and its faults, with a stand-in reader and scorer."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,12 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
+from model.grid.combine import COLUMNS, TrackSearch
 from model.grid.names import GRIDS
 from model.policy import Policy
 from model.pooling import Calibration
+from worker import pipeline
 from worker.exceptions import FatalError, UnusableAudioError
 from worker.pipeline import Pipeline
 from worker.records import AudioFacts, Decision, DecodedAudio, Reason, SegmentOutputs
+from worker.settings import Settings
 
 POLICY = Policy("p1", 0.9, 0.2, 0.5, 3.0, -60.0, 7_000.0)
 FACTS = AudioFacts("flac", 44_100, 2, 16, 60 * 44_100, 1000, None, "tag")
@@ -40,11 +45,11 @@ class Scorer:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
-        self.calls = 0
+        self.calls: list[tuple[int, ...]] = []
 
-    def score(self, segments: NDArray[np.float32]) -> SegmentOutputs:
+    def score(self, segments: NDArray[np.float32], starts: Sequence[int]) -> SegmentOutputs:
         """High logits."""
-        self.calls += 1
+        self.calls.append(tuple(starts))
         if self.error:
             raise self.error
         count = len(segments)
@@ -52,8 +57,7 @@ class Scorer:
             np.full(count, 9, np.float32),
             np.zeros((count, len(FAMILIES)), np.float32),
             np.zeros((count, len(BITRATE_CLASSES)), np.float32),
-            np.full((len(GRIDS), 2), 3.0, np.float32),
-            0,
+            TrackSearch(np.full((len(GRIDS), COLUMNS), 3.0), (0,), (0,), np.array([3.0])),
         )
 
 
@@ -64,12 +68,27 @@ def test_a_good_object_is_scored_and_decided() -> None:
     assert set(judgement.stage_seconds) == {"decode", "detect"}
 
 
+def test_the_scorer_hears_where_the_segments_lie() -> None:
+    """Segments are added at the frame offset they share in the track; without their places nothing would add up."""
+    scorer = Scorer()
+    Pipeline(Reader(3), scorer, ARTEFACT, POLICY).judge("s3://a/b.flac")
+    assert scorer.calls == [(0, 44_100, 88_200)]
+
+
+def test_places_are_whole_samples_of_the_analysis_rate() -> None:
+    """A place that is one sample off ends the sum: seconds must not lose one on the way, also late in a long track."""
+    starts = [7 * 44_100 * 60 + index * 131_073 for index in range(50)]
+    native = [2 * start for start in starts]  # 88.2 kHz
+    audio = DecodedAudio(FACTS, np.zeros((0, 1, 2), np.float32), tuple(start / 88_200 for start in native), 44_100)
+    assert audio.starts == tuple(starts)
+
+
 def test_an_object_without_a_window_is_not_scored() -> None:
     """An empty batch would fail in TensorFlow; the policy decides without it."""
     scorer = Scorer()
     judgement = Pipeline(Reader(0), scorer, ARTEFACT, POLICY).judge("s3://a/b.flac")
     assert (judgement.decision, judgement.reason) == (Decision.REVIEW, Reason.TOO_SHORT)
-    assert scorer.calls == 0
+    assert scorer.calls == []
 
 
 def test_unusable_audio_becomes_a_review() -> None:
@@ -91,3 +110,19 @@ def test_a_broken_network_stops_the_worker() -> None:
     """When the network fails, going on would send the whole catalogue to review."""
     with pytest.raises(FatalError):
         Pipeline(Reader(1), Scorer(FatalError("out of memory")), ARTEFACT, POLICY).judge("s3://a/b.flac")
+
+
+def test_the_setting_of_searched_segments_reaches_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Someone who asks for every segment, or for fewer, must get them."""
+
+    class Enough(Exception):
+        pass
+
+    def detector(*_: object, searched_segments: int, **__: object) -> None:
+        raise Enough(searched_segments)
+
+    monkeypatch.setattr(pipeline, "DecoderPool", nullcontext)
+    monkeypatch.setattr(pipeline, "load_artefact", lambda _: ARTEFACT)
+    monkeypatch.setattr(pipeline, "Detector", detector)
+    with pytest.raises(Enough, match="^7$"), pipeline.open_pipeline(Settings(searched_segments=7)):
+        pass

@@ -6,8 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,7 +20,9 @@ from worker.cli.app import app
 from worker.cli.check import exit_code, judge_in_order
 from worker.cli.exit_codes import ExitCode
 from worker.cli.files import AudioFile, find_audio
+from worker.constants import MAX_WINDOWS_PER_TRACK
 from worker.records import Decision, Judgement, Reason
+from worker.settings import Settings
 
 FAKE_LOSSGATE = Path(__file__).with_name("fake_lossgate.py")
 ACCEPTED = Judgement(Decision.ACCEPT, Reason.NO_LOSSY_TRACES, "")
@@ -36,6 +42,34 @@ def judge_json(runner: CliRunner, *arguments: str) -> tuple[int, list[dict[str, 
     """Run `check --json`; returns exit code and parsed lines."""
     result = runner.invoke(app, ["check", "--json", *arguments])
     return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(("arguments", "every"), [([], False), (["--every-segment"], True)])
+def test_every_segment_is_heard_and_searched_on_request(
+    runner: CliRunner,
+    fake: types.ModuleType,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    every: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Lossy parts of a track are found only where the whole of it is searched; by default that would take too long."""
+    used: list[Settings] = []
+
+    @contextmanager
+    def recording(settings: Settings) -> Iterator[Any]:
+        used.append(settings)
+        with fake.open_pipeline(settings) as pipeline:
+            yield pipeline
+
+    module = fake.fake_module()
+    module.open_pipeline = recording  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "worker.pipeline", module)
+    assert judge_json(runner, *arguments, str(folder))[0] == ExitCode.REJECTED
+    plain = Settings()
+    expected = (MAX_WINDOWS_PER_TRACK, 0) if every else (plain.windows_per_track, plain.searched_segments)
+    assert [(settings.windows_per_track, settings.searched_segments) for settings in used] == [expected]
+    assert plain.searched_segments > 0
 
 
 @pytest.mark.usefixtures("fake_pipeline")

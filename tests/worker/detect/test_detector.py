@@ -10,11 +10,13 @@ import pytest
 import tensorflow as tf
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
+from model.grid.combine import SCORES, SHAPES
 from model.grid.names import GRIDS
 from worker import metrics
 from worker.detect.detector import Detector
 from worker.detect.device import choose_device
 from worker.exceptions import FatalError, SettingsError
+from worker.records import SegmentOutputs
 
 BUCKETS = (4, 16)
 
@@ -34,16 +36,28 @@ def constant_network() -> keras.Model:
 
 
 def searching_network() -> keras.Model:
-    """A search that answers each row with that row's second sample as the score of every grid."""
+    """A search that finds one AAC grid: a hundred times the second sample, at ten thousand times the third."""
     samples = keras.Input((SEGMENT_SAMPLES, 2), name="samples")
-    second = keras.ops.repeat(samples[:, 1, :1, None], len(GRIDS), axis=1)
-    return keras.Model(samples, {"grid": keras.ops.concatenate([second, second], axis=-1)})
+    offset = keras.ops.cast(keras.ops.round(10_000.0 * samples[:, 2, 0]), "int32")
+    frame = SHAPES[GRIDS[0]][-1]  # the first grid's halves come first
+    line = keras.ops.one_hot(offset, SCORES) + keras.ops.one_hot(offset + frame, SCORES)
+    return keras.Model(samples, {"grid_scores": 100.0 * samples[:, 1, :1] * line})
 
 
-def detector_of(network: Any) -> Detector:
+def detector_of(network: Any, **settings: int) -> Detector:
     """A detector around a bare network."""
     artefact: Any = SimpleNamespace(spectrogram=network, search=searching_network())
-    return Detector(artefact, BUCKETS, batch_timeout_ms=20, max_callers=16)
+    return Detector(artefact, BUCKETS, batch_timeout_ms=20, max_callers=16, **settings)
+
+
+def starts_of(segments: np.ndarray[Any, np.dtype[np.float32]]) -> list[int]:
+    """First samples of segments, some hundredths of a second apart."""
+    return [index * (SEGMENT_SAMPLES + 1_000) for index in range(len(segments))]
+
+
+def score(detector: Detector, segments: np.ndarray[Any, np.dtype[np.float32]]) -> SegmentOutputs:
+    """What the detector says of segments that don't quite follow each other."""
+    return detector.score(segments, starts_of(segments))
 
 
 def segments_of(values: list[float]) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -58,20 +72,68 @@ def test_each_caller_gets_its_own_rows_back() -> None:
     detector = detector_of(constant_network())
     calls = [[caller + row / 100 for row in range(1 + caller % 7)] for caller in range(24)]
     with ThreadPoolExecutor(16) as threads:
-        outputs = list(threads.map(lambda values: detector.score(segments_of(values)), calls))
+        outputs = list(threads.map(lambda values: score(detector, segments_of(values)), calls))
     for values, output in zip(calls, outputs, strict=True):
         np.testing.assert_allclose(output.lossy_logits, values, rtol=1e-6)
         assert output.family_logits.shape == (len(values), len(FAMILIES))
         assert output.bitrate_logits.shape == (len(values), len(BITRATE_CLASSES))
 
 
-def test_the_segment_that_promises_most_is_searched() -> None:
-    """The search sees one segment a track: the one with the most high-frequency energy, and says which."""
-    segments = np.zeros((5, SEGMENT_SAMPLES, 2), np.float32)
-    segments[:, 1, 0] = (0.1, 0.2, 0.9, 0.3, 0.4)
-    output = detector_of(constant_network()).score(segments)
-    assert output.searched == 2
-    np.testing.assert_allclose(output.grid, np.full((len(GRIDS), 2), 0.9), rtol=1e-6)
+@pytest.mark.parametrize(
+    ("settings", "searched"),
+    [({}, (2, 4, 3)), ({"searched_segments": 2}, (2, 4)), ({"searched_segments": 0}, (2, 4, 3, 1, 0))],
+)
+def test_the_segments_that_promise_most_are_searched(settings: dict[str, int], searched: tuple[int, ...]) -> None:
+    """A search costs a CPU-second: a few segments get one, those with most high-frequency energy; all on request."""
+    segments = segments_of([0.0] * 5)
+    segments[:, 1, 0] = (0.01, 0.02, 0.09, 0.03, 0.04)
+    before = batch_rows("search")
+    search = score(detector_of(constant_network(), **settings), segments).search
+    assert search.segments == searched
+    assert search.starts == tuple(starts_of(segments)[index] for index in searched)
+    assert batch_rows("search")[0] - before[0] == len(searched)
+
+
+def test_what_is_clear_ends_the_search() -> None:
+    """Most lossy tracks show it at once; two more searches would triple their cost for nothing."""
+    segments = segments_of([0.0] * 3)
+    segments[:, 1, 0] = (0.1, 0.9, 0.2)
+    assert score(detector_of(constant_network()), segments).search.segments == (1,)
+    assert score(detector_of(constant_network(), searched_segments=0), segments).search.segments == (1, 2, 0)
+
+
+def test_segments_are_added_at_their_place_in_the_track() -> None:
+    """A codec's frames run through: what lies at one frame offset of the track belongs together, wherever it is cut."""
+    segments = segments_of([0.0] * 3)
+    starts = starts_of(segments)
+    segments[:, 1, 0] = 0.10
+    segments[:, 2, 0] = [(700 - start) % 1_024 / 10_000 for start in starts]
+    detector = detector_of(constant_network())
+    together = detector.score(segments, starts).search
+    assert together.best_z == pytest.approx(50.0 / 5**0.5)
+    assert (GRIDS[together.best_grid], together.offset_in(0), together.offset_in(starts[2])) == (
+        "aac",
+        700,
+        (700 - starts[2]) % 1_024,
+    )
+    np.testing.assert_allclose(together.segment_z, 10.0, rtol=1e-5)
+    assert detector.score(segments, [0, 1, 2]).search.best_z == pytest.approx(10.0)
+
+
+def test_each_caller_gets_its_own_search_back() -> None:
+    """Searches of concurrent calls share a batch as well; a mix-up would name another track's codec."""
+    detector = detector_of(constant_network(), searched_segments=1)
+
+    def find(caller: int) -> tuple[float, int]:
+        segments = segments_of([0.0])
+        segments[:, 1, 0], segments[:, 2, 0] = caller / 100, caller / 1_000
+        search = score(detector, segments).search
+        return search.best_z, search.offset_in(0)
+
+    callers = range(1, 17)
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(find, callers))
+    assert found == [(pytest.approx(float(caller)), 10 * caller) for caller in callers]
 
 
 def test_calls_are_joined_and_padded_to_a_bucket() -> None:
@@ -80,7 +142,7 @@ def test_calls_are_joined_and_padded_to_a_bucket() -> None:
     detector.warm_up()
     before = batch_rows()
     with ThreadPoolExecutor(16) as threads:
-        list(threads.map(lambda _: detector.score(segments_of([0.0, 1.0])), range(16)))
+        list(threads.map(lambda _: score(detector, segments_of([0.0, 1.0])), range(16)))
     batches, rows = (after - earlier for after, earlier in zip(batch_rows(), before, strict=True))
     assert batches < 16
     assert rows >= 32
@@ -91,7 +153,7 @@ def test_a_track_with_more_segments_than_the_largest_bucket_is_split() -> None:
     """A long track must not be refused because it has more segments than one batch."""
     detector = detector_of(constant_network())
     values = [float(value) for value in range(2 * BUCKETS[-1] + 3)]
-    np.testing.assert_allclose(detector.score(segments_of(values)).lossy_logits, values)
+    np.testing.assert_allclose(score(detector, segments_of(values)).lossy_logits, values)
 
 
 def test_a_failing_network_is_fatal() -> None:
@@ -104,7 +166,7 @@ def test_a_failing_network_is_fatal() -> None:
         return {"lossy_logit": answer, "family_logits": answer, "bitrate_logits": answer}
 
     with pytest.raises(FatalError, match="network failed on a batch of 1 segments"):
-        detector_of(fail).score(segments_of([1.0]))
+        score(detector_of(fail), segments_of([1.0]))
 
 
 def test_a_wanted_gpu_that_is_missing_is_a_plain_error() -> None:
@@ -116,12 +178,12 @@ def test_a_wanted_gpu_that_is_missing_is_a_plain_error() -> None:
     assert choose_device("auto") == "cpu"
 
 
-def batch_rows() -> tuple[float, float]:
-    """Batches of the spectrogram part run so far, and their rows in all."""
+def batch_rows(part: str = "spectrogram") -> tuple[float, float]:
+    """Batches of a part of the network run so far, and their rows in all."""
     samples = {
         sample.name: sample.value
         for metric in metrics.BATCH_ROWS.collect()
         for sample in metric.samples
-        if sample.labels["part"] == "spectrogram"
+        if sample.labels["part"] == part
     }
-    return samples["lossgate_batch_rows_count"], samples["lossgate_batch_rows_sum"]
+    return samples.get("lossgate_batch_rows_count", 0.0), samples.get("lossgate_batch_rows_sum", 0.0)
