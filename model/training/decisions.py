@@ -6,22 +6,21 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from model.training.evaluate import Judged
+from model.training.scoring import ScoredItem
 
 Decisions = dict[str, tuple[str, float]]
-"""Decision and probability by ``track/file``."""
+"""Decision and probability by ``track/file``, in the trials with the condition before it."""
 
 
-def key(track: str, file: str) -> str:
-    """Return the name of an item in a decisions file."""
-    return f"{track}/{file}"
+def key(scored: ScoredItem) -> str:
+    """Return the name of an item in a decisions file; bench and trials have files of the same name."""
+    name = f"{scored.bench.track.id}/{scored.item.file}"
+    return f"{scored.item.condition}/{name}" if scored.item.condition else name
 
 
 def of(judged: Iterable[Judged]) -> Decisions:
     """Collect the decisions of an evaluation."""
-    return {
-        key(j.scored.bench.track.id, j.scored.item.file): (j.decision.decision, round(j.score.probability, 5))
-        for j in judged
-    }
+    return {key(j.scored): (j.decision.decision, round(j.score.probability, 5)) for j in judged}
 
 
 def write(decisions: Mapping[str, tuple[str, float]], path: Path) -> None:
@@ -49,7 +48,7 @@ def compare(judged: Iterable[Judged], others: Mapping[str, Decisions]) -> list[d
     ours = list(judged)
     mine = of(ours)
     shared = set(mine).intersection(*others.values()) if others else set(mine)
-    lossy = {key(j.scored.bench.track.id, j.scored.item.file): j.scored.item.is_lossy for j in ours}
+    lossy = {key(j.scored): j.scored.item.is_lossy for j in ours}
     rows = []
     for name, decisions in {"this detector": mine, **others}.items():
         row: dict[str, object] = {"detector": name}

@@ -39,10 +39,20 @@ class Inputs:
 
 
 def _score(network: keras.Model, folder: Path, searches: Path, split: str, label: str) -> list[ScoredItem]:
-    """Score those tracks of a folder that were searched; inserts are another question (``localise``)."""
+    """Score those tracks of a folder that were searched, but for inserts (``localise``).
+
+    The trials' unprocessed originals are left out: the bench has them.
+    """
     benches = load_bench(folder, split)
     found = searched(benches, searches)
-    pairs = [(b, i) for b in benches if b.track.id in found for i in b.items if i.condition != INSERT]
+    again = folder.name == "trials"
+    pairs = [
+        (bench, item)
+        for bench in benches
+        if bench.track.id in found
+        for item in bench.items
+        if item.condition != INSERT and (item.condition or not again)
+    ]
     return score(network, pairs, label=label, searches=found)
 
 
