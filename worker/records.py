@@ -7,12 +7,14 @@ the rest never leaves the process.
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import TrackSearch
+if TYPE_CHECKING:  # it brings TensorFlow, which commands and decoder processes do without
+    from model.grid.combine import TrackSearch
 
 
 class Decision(StrEnum):
@@ -137,7 +139,7 @@ class SegmentOutputs:
     lossy_logits: NDArray[np.float32]  # (n,)
     family_logits: NDArray[np.float32]  # (n, len(FAMILIES))
     bitrate_logits: NDArray[np.float32]  # (n, len(BITRATE_CLASSES))
-    search: TrackSearch  # of the segments that promise most
+    search: "TrackSearch"  # of the segments that promise most
 
 
 @dataclass(frozen=True, slots=True)

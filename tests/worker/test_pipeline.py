@@ -115,14 +115,14 @@ def test_a_broken_network_stops_the_worker() -> None:
 def test_the_setting_of_searched_segments_reaches_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     """Someone who asks for every segment, or for fewer, must get them."""
 
-    class Enough(Exception):
+    class EnoughError(Exception):
         pass
 
     def detector(*_: object, searched_segments: int, **__: object) -> None:
-        raise Enough(searched_segments)
+        raise EnoughError(searched_segments)
 
     monkeypatch.setattr(pipeline, "DecoderPool", nullcontext)
     monkeypatch.setattr(pipeline, "load_artefact", lambda _: ARTEFACT)
     monkeypatch.setattr(pipeline, "Detector", detector)
-    with pytest.raises(Enough, match="^7$"), pipeline.open_pipeline(Settings(searched_segments=7)):
+    with pytest.raises(EnoughError, match=r"^7$"), pipeline.open_pipeline(Settings(searched_segments=7)):
         pass
