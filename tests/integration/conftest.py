@@ -17,7 +17,7 @@ from model.pooling import Calibration
 def quick_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small detector of the released one's kind, for tests of what happens around it.
 
-    Untrained, and it searches a tenth of what the released one does: a delivery costs a tenth of the time.
+    Untrained, and it searches a fraction of what the released one does: a delivery costs a fraction of the time.
     """
     folder = tmp_path_factory.mktemp("quick-detector")
     keras.utils.set_random_seed(1)

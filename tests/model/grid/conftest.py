@@ -61,3 +61,17 @@ def encode(original: NDArray[np.int16], tmp_path_factory: pytest.TempPathFactory
 def untouched(original: NDArray[np.int16]) -> NDArray[np.float32]:
     """Return the original as a segment: (1, n, 2)."""
     return original[None, :SEGMENT_SAMPLES].astype(np.float32) / 32_768.0
+
+
+@pytest.fixture(scope="session")
+def equalise() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Return a function that lifts 3 kHz by 2 dB, lowers the whole and rounds to 16 bit: (1, n, 2) -> (1, n, 2)."""
+
+    def run(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        gain, angle = 10.0 ** (2.0 / 40.0), 2.0 * np.pi * 3_000.0 / 44_100.0
+        width = np.sin(angle) / 2.0
+        above, below = [1 + width * gain, -2 * np.cos(angle), 1 - width * gain], width / gain
+        bell = signal.lfilter(above, [1 + below, -2 * np.cos(angle), 1 - below], samples.astype(np.float64), axis=1)
+        return np.asarray(_rounded(0.8 * bell).astype(np.float32) / 32_768.0)
+
+    return run

@@ -1,5 +1,7 @@
 """Each grid alone, on real encodings: found where it is, and at the right offset."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,6 @@ from numpy.typing import NDArray
 from model.grid.evidence import HALVES, OffsetEvidence
 from model.grid.grids import evidence_layers
 from model.grid.names import GRIDS
-from model.grid.search import BestOfAll
 from model.grid.statistics import OffsetScores
 from tests.model.grid.conftest import Encode
 
@@ -35,14 +36,15 @@ def layers() -> dict[str, OffsetEvidence]:
 
 
 def _scores(layer: OffsetEvidence, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The scores of one grid alone: (b, HALVES, offsets)."""
-    return np.asarray(keras.ops.convert_to_numpy(OffsetScores()(layer(samples))))
+    """The scores of one grid alone, of the first segment: (statistics, HALVES, offsets)."""
+    scores = np.asarray(keras.ops.convert_to_numpy(OffsetScores()(layer(samples))))[0]
+    return scores.reshape(layer.statistics, HALVES, layer.offsets)
 
 
-def _best(layer: OffsetEvidence, samples: NDArray[np.float32]) -> tuple[float, int]:
-    """Score and offset of one grid, of the first segment."""
-    score, offset = np.asarray(keras.ops.convert_to_numpy(BestOfAll()(_scores(layer, samples))))[0]
-    return float(score), int(offset)
+def _best(layer: OffsetEvidence, samples: NDArray[np.float32], statistic: int = 0) -> tuple[float, int]:
+    """Score and offset of one grid, of the first segment, by its weaker half."""
+    weaker = _scores(layer, samples)[statistic].min(axis=0)
+    return float(weaker.max()), int(weaker.argmax())
 
 
 @pytest.mark.parametrize(("name", "arguments", "grid", "period", "rate_hz"), _ENCODINGS)
@@ -61,6 +63,25 @@ def test_the_grid_of_a_decode_is_found_and_moves_with_it(
     assert first > _FOUND
     assert second > _FOUND
     assert (offset - moved) % period == 137 % period
+
+
+@pytest.mark.parametrize(("name", "arguments", "grid"), [_ENCODINGS[0][:3], _ENCODINGS[1][:3]])
+def test_a_decode_that_was_equalised_is_found_by_its_shallow_holes(
+    encode: Encode,
+    equalise: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    name: str,
+    arguments: tuple[str, ...],
+    grid: str,
+) -> None:
+    """Guards the second statistic: a mild equaliser fills AAC 256's and MP3 320's holes, yet they stay shallow."""
+    layer = evidence_layers()[grid]
+    decoded = encode(name, *arguments, shift=3_000)
+    exact, offset = _best(layer, decoded, 0)
+    deep, shallow = _scores(layer, equalise(decoded)).min(axis=1)
+    assert exact > _FOUND
+    assert shallow.max() > 10.0
+    assert shallow.argmax() == offset
+    assert shallow.max() > 2.0 * deep.max()
 
 
 def test_silence_and_clipping_stay_finite(layers: dict[str, OffsetEvidence]) -> None:
