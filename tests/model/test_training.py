@@ -3,6 +3,8 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from typer.testing import CliRunner
 from model.__main__ import app
 from model.artefact import load_artefact
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES, bitrate_class_index
+from model.grid.combine import SHAPES
+from model.grid.names import GRIDS
 from model.grid.search import build_grid_search
 from model.policy import Policy
 from model.training import bench, codecs, grid_search, mastering, rendering, round_trip, sources, tracks
@@ -190,6 +194,51 @@ def test_reliability_by_hand() -> None:
     """Guards the calibration error: honest scores give none, boasting gives its size."""
     assert reliability([0.0, 0.0, 1.0, 1.0], [False, False, True, True])[0] == 0.0
     assert reliability([0.99, 0.99], [False, True])[0] == pytest.approx(0.49)
+
+
+class _Searching:
+    """A search that finds an MP3 grid at the offset 5 of each segment, as far as that segment's first sample says."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def predict_on_batch(self, samples: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Answer a batch of one."""
+        self.calls += 1
+        scores = {grid: np.zeros(shape, np.float32) for grid, shape in SHAPES.items()}
+        scores["mp3"][0, :, 5] = samples[0, 0, 0]
+        return {"grid_scores": np.concatenate([scores[grid].reshape(-1) for grid in GRIDS])[None]}
+
+
+def test_a_search_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards days of work: scores come back by the name of the item, can be combined anew, and are made once."""
+    audio = np.zeros((5, 64, 2), np.float32)
+    audio[:, 0, 0] = (1.0, 2.0, 11.0, 13.0, 1e9)
+    audio[:, 30, 0] = (0.1, 0.2, 1e9, 1e8, 1e10)  # the promise
+    items = [SimpleNamespace(file=name, condition="") for name in ("original.flac", "mp3:320.flac")]
+    track: Any = SimpleNamespace(track=SimpleNamespace(id="one", split="test"), items=items)
+    network = _Searching()
+    monkeypatch.setattr(grid_search, "build_grid_search", lambda: network)
+    monkeypatch.setattr(grid_search, "segments_of", lambda _, item: audio[: 4 if item is items[0] else 5])
+    assert grid_search.read_search(tmp_path, track) is None
+    assert grid_search.run_search([track], tmp_path) == 1
+    calls = network.calls
+    assert grid_search.run_search([track], tmp_path) == 0
+    assert network.calls == calls
+    found = grid_search.read_search(tmp_path, track)
+    assert found is not None
+    assert {name: search.segments for name, search in found.items()} == {
+        "original.flac": (2, 3, 1),
+        "mp3:320.flac": (4,),  # clear at once, and beyond half precision
+    }
+    assert found["original.flac"].segment_z.max() == 13.0
+    assert found["original.flac"].starts == (2 * SEGMENT_SAMPLES, 3 * SEGMENT_SAMPLES, SEGMENT_SAMPLES)
+    assert math.isfinite(found["mp3:320.flac"].best_z)
+    fewer = grid_search.read_search(tmp_path, track, most=1)
+    assert fewer is not None
+    assert fewer["original.flac"].segments == (2,)
+    monkeypatch.setattr(grid_search, "SCORES", 7)
+    assert grid_search.read_search(tmp_path, track) is None  # other grids: search again
 
 
 @needs_ffmpeg
