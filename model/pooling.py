@@ -10,28 +10,27 @@ from numpy.typing import NDArray
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SILENCE_DBFS
 from model.errors import ArtefactError
-from model.grid.combine import STATISTICS, TrackSearch
+from model.grid.combine import TrackSearch
 from model.grid.names import FAMILY_INDICES, GRIDS
 
 _POSITIVE = frozenset({"slope", "family_temperature", "bitrate_temperature"})
-_NOT_NEGATIVE = frozenset({"grid_slope", "relative_slope", "grid_family_weight"})
-_NOTHING = 3.5  # grid scores up to here say nothing: the best of some 8,000 offsets reaches them by chance
-_KNEE = 3.0  # above, scores count nearly linearly for so much more, then logarithmically
+_NOT_NEGATIVE = frozenset({"grid_slope", "grid_family_weight"})
+# Grid scores up to here say nothing: the best of some 16,000 offsets reaches them by chance.  Above, the first few
+# count nearly linearly, larger ones logarithmically.
+_NOTHING = 3.5
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """How logits become probabilities; fitted on validation sources used for nothing else.
 
-    ``probability = sigmoid(slope * mean_logit + grid_slope * e(exact) + relative_slope * e(relative) + bias)`` with the
-    highest scores of the frame-grid search by its two statistics, ``e(z) = asinh(max(z - 3.5, 0) / 3)`` (Platt's
-    scaling, on three features).  The family and bitrate heads are divided by their temperature; a family's own grids
-    add ``grid_family_weight * e`` to its logit.
+    ``probability = sigmoid(slope * mean_logit + grid_slope * e(z) + bias)`` with z the highest score of the frame-grid
+    search and ``e(z) = asinh(max(z - 3.5, 0))`` (Platt's scaling, on two features).  The family and bitrate heads are
+    divided by their temperature; a family's own best grid adds ``grid_family_weight * e`` to its logit.
     """
 
     slope: float = 1.0
     grid_slope: float = 0.0
-    relative_slope: float = 0.0
     bias: float = 0.0
     family_temperature: float = 1.0
     grid_family_weight: float = 0.0
@@ -152,11 +151,10 @@ def pool(
     if search is not None and max(search.segments) >= count:
         message = f"segment {max(search.segments)} was searched, but there are only {count}"
         raise ValueError(message)
-    slopes = np.array([calibration.grid_slope, calibration.relative_slope])
-    found = float(slopes @ family_evidence(search).max(axis=1))
+    found = calibration.grid_slope * float(family_evidence(search).max())
     segment_logits = calibration.slope * lossy + calibration.bias
     if search is not None:
-        segment_logits[list(search.segments)] += slopes[search.best_statistic] * evidence(search.segment_z)
+        segment_logits[list(search.segments)] += calibration.grid_slope * evidence(search.segment_z)
     segment_probabilities = _sigmoid(segment_logits)
     audible = np.ones(count, dtype=bool)
     if levels_dbfs is not None:
@@ -172,8 +170,7 @@ def pool(
     usable = math.isfinite(total) and total > 0.0
     weights = weights / total if usable else np.full(count, 1.0 / count)
     families = _softmax(
-        weights @ family / calibration.family_temperature
-        + calibration.grid_family_weight * family_evidence(search).sum(axis=0)
+        weights @ family / calibration.family_temperature + calibration.grid_family_weight * family_evidence(search)
     )
     bitrates = _softmax(weights @ bitrate / calibration.bitrate_temperature)
     return TrackScore(
@@ -188,15 +185,14 @@ def pool(
 
 def evidence(z: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return what scores of the search count for on the calibration's scale: the same shape, not negative."""
-    return np.asarray(np.arcsinh(np.maximum(np.asarray(z, dtype=np.float64) - _NOTHING, 0.0) / _KNEE))
+    return np.asarray(np.arcsinh(np.maximum(np.asarray(z, dtype=np.float64) - _NOTHING, 0.0)))
 
 
 def family_evidence(search: TrackSearch | None) -> NDArray[np.float64]:
-    """Return each family's grid evidence: shape (len(STATISTICS), len(FAMILIES)), by its best grid."""
-    found = np.zeros((len(STATISTICS), len(FAMILIES)))
+    """Return each family's grid evidence: shape (len(FAMILIES),), by its best grid and statistic."""
+    found = np.zeros(len(FAMILIES))
     if search is not None:
-        for statistic in range(len(STATISTICS)):
-            np.maximum.at(found[statistic], list(FAMILY_INDICES), evidence(search.table[:, 2 * statistic]))
+        np.maximum.at(found, list(FAMILY_INDICES), evidence(search.table[:, 0::2].max(axis=1)))
     return found
 
 

@@ -19,6 +19,9 @@ TRUE_REJECTED_AT_MOST = 0.005
 # A few dozen tracks can't tell one false rejection in hundreds: whatever their quantile says, a rejection takes this.
 REJECT_AT_LEAST = 0.95
 LOSSY_ACCEPTED_AT_MOST = 0.02
+# A person's time is the price of a review: where few lossy recordings could be accepted only by sending many true ones
+# to a person, this share of untreated masters decides, up to even odds.
+ORDINARY_REVIEWED_AT_MOST = 0.03
 MINIMUM_BANDWIDTH_HZ = 7_000.0  # below it a verdict judges the music
 MINIMUM_DURATION_S = 3.0
 _SLOPE_PULL = 1e-3  # weight of the pull towards a slope of 1, against a mean cross-entropy
@@ -37,22 +40,21 @@ def _balanced(lossy: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def _platt(
     logits: NDArray[np.float64], grids: NDArray[np.float64], lossy: NDArray[np.bool_]
-) -> tuple[float, float, float, float]:
-    """Fit slope, the two grid slopes and bias by weighted cross-entropy; the slopes stay positive.
+) -> tuple[float, float, float]:
+    """Fit slope, grid slope and bias by weighted cross-entropy; the slopes stay positive.
 
     A small pull towards 1 keeps the slopes finite where the two truths do not overlap at all.
     """
     weights = _balanced(lossy)
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        slopes = np.exp(parameters[:3])
-        scores = slopes[0] * logits + grids @ slopes[1:] + parameters[3]
-        pull = _SLOPE_PULL * float(np.sum(np.square(parameters[:3])))
+        slope, grid_slope = np.exp(parameters[:2])
+        scores = slope * logits + grid_slope * grids + parameters[2]
+        pull = _SLOPE_PULL * float(np.sum(np.square(parameters[:2])))
         return float(np.sum(weights * (np.logaddexp(0.0, scores) - lossy * scores))) + pull
 
-    result = optimize.minimize(loss, np.zeros(4), method="Nelder-Mead", options={"maxiter": 5_000, "maxfev": 5_000})
-    exact, relative = np.exp(result.x[1:3])
-    return float(np.exp(result.x[0])), float(exact), float(relative), float(result.x[3])
+    result = optimize.minimize(loss, np.zeros(3), method="Nelder-Mead", options={"maxiter": 5_000, "maxfev": 5_000})
+    return float(np.exp(result.x[0])), float(np.exp(result.x[1])), float(result.x[2])
 
 
 def _temperature(logits: NDArray[np.float64], classes: NDArray[np.intp]) -> float:
@@ -88,17 +90,16 @@ def fit_calibration(scored: Sequence[ScoredItem]) -> Calibration:
     """Fit the calibration on whole items, as the worker will pool them."""
     logits = np.array([track_logit(s) for s in scored])
     lossy = np.array([s.item.is_lossy for s in scored])
-    families_found = np.stack([family_evidence(s.search) for s in scored])  # (n, statistics, families)
-    slope, grid_slope, relative_slope, bias = _platt(logits, families_found.max(axis=2), lossy)
+    families_found = np.stack([family_evidence(s.search) for s in scored])
+    slope, grid_slope, bias = _platt(logits, families_found.max(axis=1), lossy)
     altered = [s for s in scored if s.item.is_lossy]
     family = np.stack([s.family_logits.mean(axis=0) for s in altered])
     bitrate = np.stack([s.bitrate_logits.mean(axis=0) for s in altered])
     truths = np.array([FAMILIES.index(s.item.truth) for s in altered])
-    family_temperature, grid_family_weight = _family_scale(family, families_found[lossy].sum(axis=1), truths)
+    family_temperature, grid_family_weight = _family_scale(family, families_found[lossy], truths)
     return Calibration(
         slope=slope,
         grid_slope=grid_slope,
-        relative_slope=relative_slope,
         bias=bias,
         family_temperature=family_temperature,
         grid_family_weight=grid_family_weight,
@@ -129,6 +130,10 @@ def fit_policy(scored: Sequence[ScoredItem], calibration: Calibration, version: 
     # method="higher": the threshold is a value that a true recording stays below or at.
     reject_at = float(np.quantile(probabilities[~lossy], 1.0 - TRUE_REJECTED_AT_MOST, method="higher")) + 1e-4
     accept_below = float(np.quantile(probabilities[lossy], LOSSY_ACCEPTED_AT_MOST))
+    untreated = probabilities[[s.item.truth == "original" and not s.item.condition for s in judged]]
+    if len(untreated):
+        ordinary = float(np.quantile(untreated, 1.0 - ORDINARY_REVIEWED_AT_MOST, method="higher")) + 1e-4
+        accept_below = max(accept_below, min(ordinary, 0.5))
     reject_at = min(max(reject_at, REJECT_AT_LEAST), 0.9999)
     return Policy(
         version=version,
