@@ -25,6 +25,11 @@ SCORES: Final = sum(int(np.prod(shape)) for shape in SHAPES.values())
 """Length of one segment's row of scores."""
 COLUMNS: Final = 2 * len(STATISTICS)
 """Of a search's table: z-score and offset, for each statistic."""
+_MAD_TO_SIGMA: Final = 1.4826  # of a Gaussian
+_CUT_OFF: Final = 2.0  # standard deviations
+_REPEATED: Final = 0.8  # correlation of two segments' scores; different audio gives some 0.1
+_SILENT: Final = 1e-9  # digital silence scores zero everywhere; that is like nothing
+_TELLING_OFFSETS: Final = 64  # of a grid; with fewer (MP2) the codec's line itself makes segments alike
 CLEAR: Final = 20.0
 """Standard deviations; a grid that stands out so far needs no second segment (unaltered audio: below 6)."""
 
@@ -75,10 +80,28 @@ def _agreed(parts: Scores) -> Scores:
     """Add parts (p, offsets) that saw different audio, without the one that says most: (offsets,).
 
     One part alone proves nothing: the edge of a drum hit next to silence scores like a quantiser.  The rest is scaled
-    to unit spread.
+    to unit spread: that of independent parts, or what it really is where music repeats and parts are alike.
     """
-    everything: Scores = (parts.sum(axis=0) - parts.max(axis=0)) / np.sqrt(len(parts) - 1)
-    return everything
+    everything = parts.sum(axis=0) - parts.max(axis=0)
+    spread = _MAD_TO_SIGMA * np.median(np.abs(everything - np.median(everything)))
+    agreed: Scores = everything / max(np.sqrt(len(parts) - 1), spread)
+    return agreed
+
+
+def _distinct(curves: Scores) -> Scores:
+    """Leave out segments that repeat an earlier one at the same frame offset: (k, statistics, HALVES, offsets).
+
+    A loop of a whole number of frames (a beat at 120 BPM is 25 of Opus') gives the same chance line each time.  What is
+    compared are the scores of all offsets, cut off: a codec's line is one of hundreds and makes nothing alike.
+    """
+    if len(curves) == 1 or curves.shape[-1] < _TELLING_OFFSETS:
+        return curves
+    flat = np.clip(curves.reshape(len(curves), -1), -_CUT_OFF, _CUT_OFF)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    flat = flat / (np.sqrt((flat**2).sum(axis=1, keepdims=True)) + _SILENT)
+    alike = flat @ flat.T
+    kept = [index for index in range(len(curves)) if not (alike[index, :index] > _REPEATED).any()]
+    return curves[kept]
 
 
 def combine(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
@@ -98,8 +121,9 @@ def combine(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
         aligned = np.stack(
             [np.roll(curve, start % offsets, axis=-1) for curve, start in zip(curves, starts, strict=True)]
         )
+        different = _distinct(aligned)
         for statistic in range(statistics):
-            parts = aligned[:, statistic]
+            parts = different[:, statistic]
             total = _agreed(parts.reshape(-1, offsets))
             for segment in parts if len(parts) > 1 else ():
                 total = np.maximum(total, _agreed(segment))
