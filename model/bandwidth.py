@@ -12,7 +12,6 @@ from model.constants import (
     BANDWIDTH_FLOOR_DBFS,
     BANDWIDTH_FRAME_SAMPLES,
     BANDWIDTH_SMOOTHING_HZ,
-    ROLLOFF_SHARE,
     SILENCE_DBFS,
 )
 
@@ -75,15 +74,3 @@ def measure_bandwidth_hz(segments: NDArray[np.float32], rate_hz: float) -> float
     threshold = max(BANDWIDTH_FLOOR_DBFS, float(level_db.max()) - BANDWIDTH_BELOW_PEAK_DB)
     above = np.flatnonzero(level_db > threshold)
     return float(above[-1] * bin_hz) if above.size else 0.0
-
-
-def measure_rolloff_hz(segments: NDArray[np.float32], rate_hz: float) -> float:
-    """Return the frequency below which 95 % of the energy lies, in Hz; 0.0 for silence."""
-    if len(segments) == 0:
-        return 0.0
-    power = mean_power_spectrum(segments)
-    total = float(power.sum())
-    if total <= _TINY:
-        return 0.0
-    index = int(np.searchsorted(np.cumsum(power), ROLLOFF_SHARE * total))
-    return float(index * rate_hz / BANDWIDTH_FRAME_SAMPLES)

@@ -49,7 +49,6 @@ BANDWIDTH_FRAME_SAMPLES: Final = 4_096  # samples; 10.8 Hz a bin at 44.1 kHz
 BANDWIDTH_SMOOTHING_HZ: Final = 200.0  # Hz; a lone spur is not bandwidth
 BANDWIDTH_BELOW_PEAK_DB: Final = 85.0  # dB under the strongest band still counts as content
 BANDWIDTH_FLOOR_DBFS: Final = -122.0  # dB a bin; 16-bit rounding noise lies near -130
-ROLLOFF_SHARE: Final = 0.95  # of the energy lies below the roll-off
 SILENCE_DBFS: Final = -70.0  # dB re full-scale sine, RMS; quieter segments carry no evidence
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import signal
 
-from model.bandwidth import measure_bandwidth_hz, measure_rolloff_hz, segment_levels_dbfs
+from model.bandwidth import measure_bandwidth_hz, segment_levels_dbfs
 from model.constants import SEGMENT_SAMPLES
 
 
@@ -41,7 +41,6 @@ def test_silence_and_nothing_have_no_bandwidth() -> None:
     """Guards the edge: digital silence and an empty list give 0 Hz, not an error or NaN."""
     assert measure_bandwidth_hz(np.zeros((2, SEGMENT_SAMPLES, 2), dtype=np.float32), 44_100) == 0.0
     assert measure_bandwidth_hz(np.zeros((0, SEGMENT_SAMPLES, 2), dtype=np.float32), 44_100) == 0.0
-    assert measure_rolloff_hz(np.zeros((2, SEGMENT_SAMPLES, 2), dtype=np.float32), 44_100) == 0.0
 
 
 def test_silent_segments_do_not_dilute() -> None:
@@ -51,10 +50,3 @@ def test_silent_segments_do_not_dilute() -> None:
     alone, beside = measure_bandwidth_hz(tone, 44_100), measure_bandwidth_hz(np.concatenate([tone, silence]), 44_100)
     assert alone == beside
     assert alone == pytest.approx(9_000.0, abs=300.0)
-
-
-def test_rolloff_of_two_tones() -> None:
-    """Guards the 95 % roll-off: a faint high tone does not move it, a strong one does."""
-    low, high = _sine(1_000.0, 0.5), _sine(10_000.0, 0.5)
-    assert measure_rolloff_hz(low + 0.05 * high, 44_100) == pytest.approx(1_000.0, abs=30.0)
-    assert measure_rolloff_hz(low + high, 44_100) == pytest.approx(10_000.0, abs=30.0)

@@ -1,14 +1,13 @@
 """Which items the peers are asked about: half true, half lossy, spread over treatments and encodings."""
 
-import random
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from model.training.bench import BenchTrack, Item
+from model.training.chance import fair_order
 
-_ORDER_SEED = 5  # the order in which grid_search takes the tracks: its first N are searched, so ours must be they
 _CHOICE_SEED = 11
 
 
@@ -30,12 +29,10 @@ def choose_items(benches: Sequence[BenchTrack], tracks: int, items_a_track: int)
     Returns:
         Pairs of track and item.
     """
-    order = list(benches)
-    random.Random(_ORDER_SEED).shuffle(order)  # noqa: S311 - a sample, not a secret
     rng = np.random.default_rng(_CHOICE_SEED)
     used: Counter[str] = Counter()
     pairs: list[tuple[BenchTrack, Item]] = []
-    for bench in order[:tracks]:
+    for bench in fair_order(benches)[:tracks]:
         for lossy in (False, True):
             items = [item for item in bench.items if item.is_lossy is lossy]
             shuffled = [items[i] for i in rng.permutation(len(items))]
