@@ -55,7 +55,7 @@ def ablate(calibration_items: Sequence[ScoredItem], test_items: Sequence[ScoredI
         policy = replace(calibrate.fit_policy(fitted_on, calibration, "ablation"), minimum_duration_s=0.0)
         judged = judge([change(item) for item in test_items], calibration, policy)
         bench = [j for j in judged if not j.scored.item.condition]
-        row: dict[str, object] = {"name": name, "conditions": by_condition(judged)}
+        row: dict[str, object] = {"name": name, "conditions": by_condition(judged, by_encoder=False)}
         for truth, wanted in (("lossy", True), ("true", False)):
             items = [j.decision.decision for j in bench if j.scored.item.is_lossy is wanted]
             row[truth] = {"n": len(items), **{kind: items.count(kind) for kind in ("reject", "review", "accept")}}

@@ -95,13 +95,18 @@ def _family_right(judged: Judged) -> bool:
     return judged.score.family == judged.scored.item.truth
 
 
-def by_condition(judged: Sequence[Judged]) -> list[dict[str, object]]:
-    """Count decisions by condition of the trials, true recordings and round trips apart; in alphabetical order."""
+def by_condition(judged: Sequence[Judged], *, by_encoder: bool = True) -> list[dict[str, object]]:
+    """Count decisions by condition of the trials, true recordings and round trips apart; in alphabetical order.
+
+    Args:
+        judged: of bench and trials.
+        by_encoder: whether each held-out encoder gets a row of its own.
+    """
     groups: dict[tuple[str, bool], list[Judged]] = {}
     for j in judged:
         if j.scored.item.condition:
             name = j.scored.item.condition
-            if name == "held-out":
+            if name == "held-out" and by_encoder:
                 name = f"held-out: {j.scored.item.name}"
             groups.setdefault((name, j.scored.item.is_lossy), []).append(j)
     rows: list[dict[str, object]] = []

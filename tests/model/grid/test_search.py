@@ -102,6 +102,6 @@ def test_loud_bright_segments_promise_most() -> None:
     tones = [(0.9, 60.0), (0.01, 9_000.0), (0.3, 9_000.0), (0.0, 9_000.0)]
     mono = np.stack([level * np.sin(2 * np.pi * hertz * seconds) for level, hertz in tones])
     segments = np.repeat(mono[..., None], 2, axis=2).astype(np.float32)
-    assert by_promise(segments) == [2, 0, 1, 3]
-    assert by_promise(segments[::-1]) == [1, 3, 2, 0]
+    assert by_promise(segments) == [2, 1, 0, 3]
+    assert by_promise(segments[::-1]) == [1, 2, 3, 0]
     assert by_promise(segments[:1]) == [0]
