@@ -151,6 +151,9 @@ def evaluate(
     compare: Annotated[
         list[str] | None, typer.Option(metavar="NAME=FILE", help="Decisions of another detector on the same items.")
     ] = None,
+    peers_file: Annotated[
+        Path | None, typer.Option("--peers", help="peers.json: what `peers` heard of the same files.")
+    ] = None,
     localised_tracks: Annotated[int, typer.Option(min=0, help="Tracks with an insert, searched in every segment.")] = 8,
 ) -> None:
     """Measure an artefact on held-out sources: the table by codec and bitrate, and all its faults."""
@@ -165,6 +168,7 @@ def evaluate(
         words,
         true_recordings,
         {name: Path(path) for name, path in others.items()},
+        peers_file,
         localised_tracks,
     )
     figures = evaluation_run.run_evaluation(inputs)

@@ -14,6 +14,7 @@ from model.artefact import POLICY_FILE, Artefact, load_artefact
 from model.policy import Policy
 from model.training import ablation, decisions, evaluate, localise, plots, report, targets
 from model.training.bench import INSERT, BenchTrack, load_bench, manifest_sha256
+from model.training.peers.section import peers_section
 from model.training.scoring import ScoredItem, score
 from model.training.searches import SEARCH_FOLDER, searched, searched_tracks
 from model.training.statistics import wilson
@@ -34,6 +35,8 @@ class Inputs:
     """A further bench folder that holds nothing but true recordings, searched already."""
     compared: Mapping[str, Path] | None = None
     """Decisions files of other detectors on the same items, by name."""
+    peers: Path | None = None
+    """``peers.json``: what other published detectors said of the same files."""
     localised_tracks: int = 8
     """Tracks with a lossy insert that are searched segment by segment."""
 
@@ -80,6 +83,7 @@ def run_evaluation(inputs: Inputs) -> dict[str, Any]:
     others = {name: decisions.read(path) for name, path in (inputs.compared or {}).items()}
     # One table each: detectors were not all run on the same items.
     figures["compared"] = [decisions.compare(judged, {name: other}) for name, other in others.items()]
+    figures["peers"] = _peers(inputs.peers, plain)
     figures["localisation"] = localise.localise(artefact, load_bench(work / "trials", "test"), inputs.localised_tracks)
     figures["policy"] = {**_policy(policy), "minimum_duration_s": 0.0}
     figures["training_log"] = artefact.metadata.get("training_log", [])
@@ -90,6 +94,15 @@ def run_evaluation(inputs: Inputs) -> dict[str, Any]:
     decisions.write(decisions.of([*judged, *true]), inputs.reports / f"{artefact.name}{DECISIONS_SUFFIX}")
     write_report(file, inputs.words)
     return figures
+
+
+def _peers(file: Path | None, judged: Sequence[evaluate.Judged]) -> str:
+    """Return the section on the peers; only bench items, since the trials have files of the same names."""
+    if file is None:
+        return ""
+    result = json.loads(file.read_text(encoding="utf-8"))
+    result["items"] = [record for record in result["items"] if not record["condition"]]
+    return peers_section(result, {(j.scored.bench.track.id, j.scored.item.file): j.decision.decision for j in judged})
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
