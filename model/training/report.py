@@ -106,7 +106,7 @@ def render(report: Mapping[str, Any], words: Mapping[str, Any], stem: str) -> st
         f"# {words.get('title', report['run']['facts']['artefact'])}",
         words.get("verdict", ""),
         "## Against the targets",
-        report_sections.targets(report.get("targets", [])),
+        report_sections.targets(report.get("targets", []), report["ece"]),
         "## Beside the paper",
         _summary(report),
         "## Round trips by codec and bitrate",

@@ -5,9 +5,11 @@ from typing import Any
 
 from model.training.markdown import percent, table
 
+CALIBRATION_ERROR_AT_MOST = 0.02
 
-def targets(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Format the table of targets, met or missed."""
+
+def targets(rows: Iterable[Mapping[str, Any]], calibration_error: float | None = None) -> str:
+    """Format the table of targets, met or missed; the calibration error is no share of items and has no interval."""
     words = {True: "met", False: "**missed**", None: "not measured"}
     cells = [
         (
@@ -20,6 +22,10 @@ def targets(rows: Iterable[Mapping[str, Any]]) -> str:
         )
         for row in rows
     ]
+    if calibration_error is not None:
+        met = words[calibration_error <= CALIBRATION_ERROR_AT_MOST]
+        bound = f"≤ {100 * CALIBRATION_ERROR_AT_MOST:g} %"
+        cells.append(("calibration error (ECE) on the bench", bound, percent(calibration_error), "", "", met))
     return table(("measure", "target", "measured", "n", "95 % interval", ""), cells)
 
 
