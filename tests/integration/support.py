@@ -143,6 +143,7 @@ def worker_settings(bootstrap: str, topics: Topics, allowed: Path, health_port: 
         "LOSSGATE_DEAD_LETTERS_TOPIC": topics.dead_letters,
         "LOSSGATE_ALLOWED_URI_PREFIXES": f'["{allowed}/"]',
         "LOSSGATE_DECODER_PROCESSES": "1",
+        "LOSSGATE_SEARCHED_SEGMENTS": "1",  # what is tested here happens around the detector
         "LOSSGATE_HEALTH_PORT": str(health_port),
         "LOSSGATE_HEALTH_HOST": "127.0.0.1",
         "LOSSGATE_LOG_FORMAT": "json",
