@@ -29,7 +29,8 @@ from worker.cli.submit import make_delivery, publish
 from worker.cli.terminal import decision_text, probability_text
 from worker.cli.verdict_reader import VerdictReader
 from worker.exceptions import LossgateError
-from worker.kafka.topics import create_topics
+from worker.kafka.topic_plan import WantedTopic
+from worker.kafka.topics import ensure_topics
 from worker.records import Decision, Verdict
 from worker.settings import Settings
 
@@ -98,7 +99,8 @@ def run(console: Console, *, keep: bool) -> None:
         use_settings(kafka.bootstrap_servers)
         settings = Settings(_env_file=None)
         configure_quiet_logging(settings)
-        create_topics(settings, partitions=_PARTITIONS)
+        names = (settings.deliveries_topic, settings.verdicts_topic, settings.dead_letters_topic)
+        ensure_topics(settings, [WantedTopic(name, _PARTITIONS) for name in names])
         worker = stack.enter_context(WorkerProcess(os.environ, _RUN / "worker.log", folder))
         with step(console, f"{len(clips)} delivery events go into {settings.deliveries_topic}"):
             waiting = submit_clips(clips, settings)

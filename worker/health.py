@@ -1,5 +1,6 @@
-"""`/metrics`, `/live` and `/ready` over HTTP.
+"""`/metrics`, `/startup`, `/live` and `/ready` over HTTP.
 
+`/startup` fails until the poll loop has come round once: the network is warm then, and `/live` means something.
 `/live` fails when the poll loop has not come round for `LIVENESS_LIMIT_S`: the process is stuck and is to be restarted.
 `/ready` fails until the network is warm and partitions are assigned, and again while draining.
 """
@@ -42,6 +43,7 @@ class HealthState:
         self._clock = clock
         self._lock = threading.Lock()
         self._last_heartbeat = clock()  # the start counts, so that a slow start is alive
+        self._started = False
         self._ready = False
         self._why = "starting"
 
@@ -49,6 +51,7 @@ class HealthState:
         """Say that the loop has come round."""
         with self._lock:
             self._last_heartbeat = self._clock()
+            self._started = True
 
     def set_ready(self, ready: bool, why: str) -> None:  # noqa: FBT001 -- reads well at the call: set_ready(True, "assigned")
         """Say whether deliveries are being taken, and why or why not."""
@@ -61,6 +64,11 @@ class HealthState:
             age_s = self._clock() - self._last_heartbeat
         alive = age_s < self._limit_s
         return alive, f"last heartbeat {age_s:.1f} s ago, limit {self._limit_s:.0f} s"
+
+    def started(self) -> tuple[bool, str]:
+        """Whether the loop has come round at all, and a sentence."""
+        with self._lock:
+            return self._started, "the poll loop runs" if self._started else "the poll loop has not begun"
 
     def ready(self) -> tuple[bool, str]:
         """Whether deliveries are being taken, and why or why not."""
@@ -128,11 +136,15 @@ def _application(state: HealthState) -> "WSGIApplication":
             return _answer(start_response, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only GET and HEAD are answered"})
         if path == "/metrics":
             return metrics(environ, start_response)
+        if path == "/startup":
+            return _probe(start_response, *state.started())
         if path == "/live":
             return _probe(start_response, *state.live())
         if path == "/ready":
             return _probe(start_response, *state.ready())
-        return _answer(start_response, HTTPStatus.NOT_FOUND, {"error": "known are /live, /ready and /metrics"})
+        return _answer(
+            start_response, HTTPStatus.NOT_FOUND, {"error": "known are /startup, /live, /ready and /metrics"}
+        )
 
     return application
 

@@ -6,6 +6,11 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 EVENTS_POLLED = Counter("lossgate_events_polled", "Events taken from the deliveries topic.")
 DECISIONS = Counter("lossgate_decisions", "Verdicts committed, by decision and reason.", ["decision", "reason"])
+PROVIDER_DECISIONS = Counter(
+    "lossgate_provider_decisions",
+    "Verdicts committed, by provider and decision; providers beyond the first hundred a worker meets are `other`.",
+    ["provider", "decision"],
+)
 DEAD_LETTERS = Counter("lossgate_dead_letters", "Dead letters committed, by reason.", ["reason"])
 STALE_OUTCOMES = Counter(
     "lossgate_stale_outcomes",
@@ -19,6 +24,10 @@ IN_FLIGHT_DELIVERIES = Gauge("lossgate_in_flight_deliveries", "Deliveries betwee
 IN_FLIGHT_BYTES = Gauge("lossgate_in_flight_bytes", "Bytes reserved for deliveries in flight.")
 PAUSED = Gauge("lossgate_paused", "1 while the intake is paused because a budget is spent, else 0.")
 ASSIGNED_PARTITIONS = Gauge("lossgate_assigned_partitions", "Partitions of the deliveries topic held by this worker.")
+OLDEST_UNSETTLED_SECONDS = Gauge(
+    "lossgate_oldest_unsettled_seconds",
+    "Time since the poll of the oldest event that has no committed outcome yet, of the partitions held; 0 if none.",
+)
 LAST_POLL_TIMESTAMP = Gauge("lossgate_last_poll_timestamp_seconds", "Unix time of the last poll.")
 MODEL_INFO = Gauge(
     "lossgate_model_info", "1, labelled with the network and policy in use.", ["name", "version", "policy"]

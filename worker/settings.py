@@ -99,9 +99,12 @@ class Settings(BaseSettings):
     batch_timeout_ms: float = Field(10.0, ge=0, description="Longest wait for a batch to fill, ms.")
 
     # Observe
-    health_host: str = Field("0.0.0.0", description="Address of /metrics, /live and /ready.")  # noqa: S104 -- pods are probed from outside
+    health_host: str = Field("0.0.0.0", description="Address of /metrics and of the probes (/startup, /live, /ready).")  # noqa: S104 -- pods are probed from outside
     health_port: int = Field(
-        9400, ge=0, le=65535, description="Port of /metrics, /live and /ready; 0 picks a free one."
+        9400,
+        ge=0,
+        le=65535,
+        description="Port of /metrics and of the probes (/startup, /live, /ready); 0 picks a free one.",
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json`, `console`, or `auto`: console on a terminal, else JSON."

@@ -67,6 +67,13 @@ def test_live_follows_the_heartbeat(server: HealthServer, state: HealthState, cl
     assert ask(server, "/live")[0] == 200
 
 
+def test_startup_waits_for_the_first_heartbeat(server: HealthServer, state: HealthState) -> None:
+    """A warm-up longer than the liveness limit is no reason to kill: that probe begins after this one."""
+    assert ask(server, "/startup") == (503, '{"status": "failing", "reason": "the poll loop has not begun"}\n')
+    state.heartbeat()
+    assert ask(server, "/startup")[0] == 200
+
+
 def test_ready_says_why(server: HealthServer, state: HealthState) -> None:
     """Not ready from the start; then what was last said, with its reason."""
     assert ask(server, "/ready") == (503, '{"status": "failing", "reason": "starting"}\n')
@@ -87,7 +94,7 @@ def test_metrics_are_in_prometheus_format(server: HealthServer) -> None:
 
 
 def test_unknown_paths_and_methods(server: HealthServer) -> None:
-    """Nothing but the three paths is served, and nothing can be posted."""
+    """Nothing but the known paths is served, and nothing can be posted."""
     assert ask(server, "/")[0] == 404
     assert ask(server, "/metrics/../etc/passwd")[0] == 404
     assert ask(server, "/live", method="POST")[0] == 405

@@ -15,6 +15,7 @@ from worker.cli.exit_codes import ExitCode
 from worker.cli.run import run
 from worker.cli.submit import submit
 from worker.cli.terminal import complain
+from worker.cli.topics_create import topics
 from worker.cli.verdicts import verdicts
 from worker.exceptions import LossgateError, SettingsError
 
@@ -85,3 +86,4 @@ app.command()(run)
 app.command()(check)
 app.command()(submit)
 app.command()(verdicts)
+app.add_typer(topics, name="topics")

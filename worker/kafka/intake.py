@@ -27,6 +27,7 @@ from worker.metrics import (
     IN_FLIGHT_BYTES,
     IN_FLIGHT_DELIVERIES,
     LAST_POLL_TIMESTAMP,
+    OLDEST_UNSETTLED_SECONDS,
     PAUSED,
 )
 from worker.records import Coordinates, DeadLetterReason, Delivery
@@ -156,6 +157,7 @@ class Intake:
         LAST_POLL_TIMESTAMP.set_to_current_time()
         IN_FLIGHT_DELIVERIES.set(self._budget.count)
         IN_FLIGHT_BYTES.set(self._budget.bytes)
+        OLDEST_UNSETTLED_SECONDS.set(self._ledger.oldest_unsettled_s)
         if message is not None:
             error = message.error()
             if error is None:

@@ -86,6 +86,13 @@ class Ledger(Generic[OutcomeT]):
         with self._changed:
             return sum(len(each.entries) for each in self._assigned.values())
 
+    @property
+    def oldest_unsettled_s(self) -> float:
+        """Seconds since the poll of the oldest event without a committed outcome; 0 if there is none."""
+        with self._changed:
+            polled_at = [each.entries[0].ticket.polled_at for each in self._assigned.values() if each.entries]
+        return time.monotonic() - min(polled_at) if polled_at else 0.0
+
     def assign(self, partitions: Iterable[Partition]) -> None:
         """Begin a new assignment of these partitions."""
         with self._changed:

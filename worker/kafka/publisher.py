@@ -17,13 +17,21 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from tenacity import Retrying, retry_if_exception, sleep_using_event, stop_when_event_set, wait_random_exponential
 
+from worker.bounded_labels import BoundedLabels
 from worker.constants import MAX_DEAD_LETTER_RAW_BYTES, REPLAY_HEADER
 from worker.exceptions import FatalError, TransientError
 from worker.kafka.ledger import Ledger, ReadyBatch, Ticket
 from worker.kafka.membership import MemberConsumer
 from worker.kafka.wire import Wire
 from worker.logs import canonical_line
-from worker.metrics import DEAD_LETTERS, DECISIONS, DELIVERY_SECONDS, STAGE_SECONDS, TRANSACTIONS
+from worker.metrics import (
+    DEAD_LETTERS,
+    DECISIONS,
+    DELIVERY_SECONDS,
+    PROVIDER_DECISIONS,
+    STAGE_SECONDS,
+    TRANSACTIONS,
+)
 from worker.records import DeadLetter, Decision, Judgement, Reason, Verdict
 
 log = structlog.get_logger(__name__)
@@ -35,6 +43,7 @@ _IDLE_S: Final = 1.0  # between looks at the client's health while there is noth
 _CALL_TIMEOUT_S: Final = 5.0  # of one call to the transaction coordinator; tried again until it answers
 _BACKOFF_MOST_S: Final = 5.0
 _MOST_ABORTS: Final = 20  # in a row; more than a minute and a half of them
+_MOST_PROVIDERS: Final = 100  # with a label of their own
 _FORBIDDEN: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -99,6 +108,7 @@ class Publisher:
         self._in_transaction_since: float | None = None
         self._too_large: set[Ticket] = set()
         self._aborts = 0
+        self._providers = BoundedLabels(_MOST_PROVIDERS)
 
     @property
     def is_ready(self) -> bool:
@@ -299,7 +309,9 @@ class Publisher:
             if isinstance(outcome, DeadLetter):
                 DEAD_LETTERS.labels(outcome.reason.value).inc()
             else:
-                DECISIONS.labels(outcome.judgement.decision.value, outcome.judgement.reason.value).inc()
+                decision = outcome.judgement.decision.value
+                DECISIONS.labels(decision, outcome.judgement.reason.value).inc()
+                PROVIDER_DECISIONS.labels(self._providers.label(outcome.delivery.provider), decision).inc()
             canonical_line(outcome, {"publish": now - started, "total": now - ticket.polled_at})
 
     def _backoff_s(self) -> float:

@@ -11,7 +11,7 @@ from worker.cli.app import app
 from worker.cli.exit_codes import MEANINGS, ExitCode
 from worker.cli.terminal import probability_text
 
-COMMANDS = ("run", "check", "submit", "verdicts")
+COMMANDS = ("run", "check", "submit", "verdicts", "topics create")
 
 
 def test_help_names_every_command(runner: CliRunner) -> None:
@@ -19,13 +19,13 @@ def test_help_names_every_command(runner: CliRunner) -> None:
     result = runner.invoke(app, ["--help"])
     assert result.exit_code == 0
     for command in COMMANDS:
-        assert command in result.stdout
+        assert command.split()[0] in result.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_each_command_documents_its_exit_codes(runner: CliRunner, command: str) -> None:
     """The exit codes can be looked up where one types."""
-    result = runner.invoke(app, [command, "--help"])
+    result = runner.invoke(app, [*command.split(), "--help"])
     assert result.exit_code == 0
     assert "Exit codes:" in result.stdout
     assert "2: " in result.stdout

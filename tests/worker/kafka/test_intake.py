@@ -16,6 +16,7 @@ from worker.kafka.intake import Intake
 from worker.kafka.ledger import Ledger, Ticket
 from worker.kafka.publisher import Outcome
 from worker.kafka.wire import Wire
+from worker.metrics import OLDEST_UNSETTLED_SECONDS
 from worker.records import DeadLetter, DeadLetterReason, Delivery
 from worker.settings import Settings
 
@@ -158,6 +159,13 @@ def test_deliveries_are_dispatched_with_their_tickets() -> None:
     assert (ticket.source.offset, ticket.replay_id) == (5, "r-1")
     assert ticket.source.timestamp is not None
     assert ticket.size > len(EVENT) + 131_072 * 2 * 4
+
+
+def test_age_of_the_oldest_is_shown_while_it_waits() -> None:
+    """A delivery that nobody finishes shows in the metrics each time the loop comes round."""
+    bench = _Bench()
+    bench.run(_Message(5), lambda: None)
+    assert OLDEST_UNSETTLED_SECONDS._value.get() > 0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """The ledger: offsets in order, each outcome once, nothing of an earlier assignment, no bytes lost."""
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -63,6 +65,22 @@ def test_busy_partitions_do_not_starve_others() -> None:
         seen += [outcome for _, outcome in batch.outcomes]
         ledger.committed(batch)
     assert "quiet" in seen
+
+
+def test_age_of_the_oldest_is_that_of_what_is_not_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stuck delivery shows as an age that grows; judged is not enough, only a commit ends it."""
+    ledger, _ = _ledger()
+    assert ledger.oldest_unsettled_s == 0
+    ledger.assign([(TOPIC, 0), (TOPIC, 1)])
+    first = _poll(ledger, 0, 0)
+    _poll(ledger, 1, 0)
+    ledger.complete(first, "a")
+    monkeypatch.setattr("worker.kafka.ledger.time", SimpleNamespace(monotonic=lambda: first.polled_at + 100))
+    assert ledger.oldest_unsettled_s == 100
+    ledger.committed(ledger.take_ready(10))
+    assert 0 < ledger.oldest_unsettled_s <= 100
+    ledger.revoke([(TOPIC, 1)])
+    assert ledger.oldest_unsettled_s == 0
 
 
 def test_outcomes_of_an_earlier_assignment_are_dropped() -> None:

@@ -17,6 +17,7 @@ from worker.kafka.budget import Budget
 from worker.kafka.ledger import Ledger
 from worker.kafka.publisher import Outcome, Publisher
 from worker.kafka.wire import Wire
+from worker.metrics import PROVIDER_DECISIONS
 from worker.records import Coordinates, DeadLetter, Reason, Verdict
 from worker.settings import Settings
 
@@ -356,3 +357,14 @@ def test_fatal_errors_of_the_client_are_told_once() -> None:
     bench.publisher.report_fatal(FATAL.args[0])
     bench.publisher.report_fatal(FATAL.args[0])
     assert len(bench.errors) == 1
+
+
+def test_verdicts_are_counted_by_provider() -> None:
+    """Whose deliveries are rejected more often than before can be asked of Prometheus."""
+    counter = PROVIDER_DECISIONS.labels(DELIVERY.provider, VERDICT.judgement.decision.value)
+    before = counter._value.get()
+    bench = _Bench()
+    bench.put(0)
+    bench.put(1)
+    bench.run()
+    assert counter._value.get() == before + 2
