@@ -51,11 +51,14 @@ class Reason(StrEnum):
     DECODER_CRASHED = "DECODER_CRASHED"
     # review: our own fault, published rather than lost
     INTERNAL_ERROR = "INTERNAL_ERROR"
+    # never written: a reason that a later version wrote and this one does not know
+    UNKNOWN = "UNKNOWN"
 
 
 class DeadLetterReason(StrEnum):
-    """Why an event could not be read."""
+    """Why an event got no verdict."""
 
+    # it could not be read
     NOT_WIRE_FORMAT = "NOT_WIRE_FORMAT"
     UNKNOWN_SCHEMA = "UNKNOWN_SCHEMA"
     UNDECODABLE = "UNDECODABLE"
@@ -63,6 +66,10 @@ class DeadLetterReason(StrEnum):
     INVALID_VALUE = "INVALID_VALUE"
     EVENT_TOO_LARGE = "EVENT_TOO_LARGE"
     INTERNAL_ERROR = "INTERNAL_ERROR"
+    # it could be read, and judging it ended the worker again and again
+    QUARANTINED = "QUARANTINED"
+    # never written: a reason that a later version wrote and this one does not know
+    UNKNOWN = "UNKNOWN"
 
 
 class Decoder(StrEnum):

@@ -157,7 +157,7 @@ def verdict_from_avro(values: Values) -> Verdict:
         ),
         judgement=Judgement(
             decision=Decision.REVIEW if unknown else Decision(values["decision"]),
-            reason=Reason.UNCERTAIN if values["reason"] == "UNKNOWN" else Reason(values["reason"]),
+            reason=Reason(values["reason"]),
             detail=values["detail"],
             probability=values["probability"],
             codec=values["codec"],
@@ -198,10 +198,9 @@ def dead_letter_to_avro(letter: DeadLetter) -> dict[str, Any]:
 
 def dead_letter_from_avro(values: Values) -> DeadLetter:
     """Build a dead letter."""
-    reason = values["reason"]
     return DeadLetter(
         dead_letter_id=_uuid(values, "dead_letter_id"),
-        reason=DeadLetterReason.INTERNAL_ERROR if reason == "UNKNOWN" else DeadLetterReason(reason),
+        reason=DeadLetterReason(values["reason"]),
         detail=values["detail"],
         source=_coordinates_from_avro(values["source"]),
         key=values["key"],
