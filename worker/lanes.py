@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from worker.kafka.ledger import Ledger, Ticket
-from worker.kafka.publisher import Outcome
+from worker.kafka.outcomes import Outcome
 from worker.pipeline import Pipeline
 from worker.records import Delivery
 from worker.verdict import make_verdict

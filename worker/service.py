@@ -19,7 +19,8 @@ from worker.kafka.budget import Budget
 from worker.kafka.client_config import consumer_config, make_consumer, make_producer, producer_config
 from worker.kafka.intake import Intake, delivery_bytes
 from worker.kafka.ledger import Ledger
-from worker.kafka.publisher import Outcome, Publisher
+from worker.kafka.outcomes import Outcome, OutcomeRecords
+from worker.kafka.publisher import Publisher, stall_limit_s
 from worker.kafka.wire import Wire
 from worker.lanes import Lanes
 from worker.pipeline import Pipeline, open_pipeline
@@ -70,10 +71,9 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
         producer,
         consumer,
         ledger,
-        wire,
-        verdicts_topic=settings.verdicts_topic,
-        dead_letters_topic=settings.dead_letters_topic,
+        OutcomeRecords(wire, verdicts_topic=settings.verdicts_topic, dead_letters_topic=settings.dead_letters_topic),
         fail=fail,
+        stall_limit_s=stall_limit_s(settings.kafka_transaction_timeout_ms),
     )
     lanes = Lanes(pipeline, ledger, fail=fail, count=settings.lanes)
 

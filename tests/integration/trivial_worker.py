@@ -18,7 +18,8 @@ from worker.kafka.budget import Budget
 from worker.kafka.client_config import consumer_config, make_consumer, make_producer, producer_config
 from worker.kafka.intake import Intake, delivery_bytes
 from worker.kafka.ledger import Ledger, Ticket
-from worker.kafka.publisher import Outcome, Publisher
+from worker.kafka.outcomes import Outcome, OutcomeRecords
+from worker.kafka.publisher import Publisher, stall_limit_s
 from worker.kafka.wire import Wire
 from worker.records import Decision, Delivery, DetectorIdentity, Judgement, Reason
 from worker.settings import Settings
@@ -62,9 +63,10 @@ class TrivialWorker:
             wrap_producer(make_producer(producer_config(settings))),
             self.consumer,
             self.ledger,
-            self.wire,
-            verdicts_topic=settings.verdicts_topic,
-            dead_letters_topic=settings.dead_letters_topic,
+            OutcomeRecords(
+                self.wire, verdicts_topic=settings.verdicts_topic, dead_letters_topic=settings.dead_letters_topic
+            ),
+            stall_limit_s=stall_limit_s(settings.kafka_transaction_timeout_ms),
             fail=lambda error: self.intake.fail(error),  # noqa: PLW0108 -- the intake is made below
         )
         self.intake = Intake(

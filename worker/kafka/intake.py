@@ -19,7 +19,7 @@ from worker.kafka.avro_records import MAX_ID_CHARACTERS, time_of
 from worker.kafka.budget import Budget
 from worker.kafka.ledger import Ledger, Partition, Ticket
 from worker.kafka.membership import MemberConsumer
-from worker.kafka.publisher import Outcome
+from worker.kafka.outcomes import Outcome
 from worker.kafka.wire import Wire
 from worker.metrics import (
     ASSIGNED_PARTITIONS,

@@ -4,9 +4,6 @@ One transaction holds the outcomes that are ready and the offsets that say they 
 so a `read_committed` reader sees both or neither.
 """
 
-import dataclasses
-import hashlib
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,54 +11,35 @@ from contextlib import contextmanager
 from typing import Final
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
-from tenacity import Retrying, retry_if_exception, sleep_using_event, stop_when_event_set, wait_random_exponential
+from confluent_kafka import KafkaError, Producer, TopicPartition
 
 from worker.bounded_labels import BoundedLabels
-from worker.constants import MAX_DEAD_LETTER_RAW_BYTES, REPLAY_HEADER
 from worker.exceptions import FatalError, TransientError
-from worker.kafka.ledger import Ledger, ReadyBatch, Ticket
+from worker.kafka.ledger import Ledger, ReadyBatch
 from worker.kafka.membership import MemberConsumer
-from worker.kafka.wire import Wire
+from worker.kafka.outcomes import Outcome, OutcomeRecords
+from worker.kafka.transaction import CALL_TIMEOUT_S, AbortedError, StoppedError, Transactions
 from worker.logs import canonical_line
-from worker.metrics import (
-    DEAD_LETTERS,
-    DECISIONS,
-    DELIVERY_SECONDS,
-    PROVIDER_DECISIONS,
-    STAGE_SECONDS,
-    TRANSACTIONS,
-)
-from worker.records import DeadLetter, Decision, Judgement, Reason, Verdict
+from worker.metrics import DEAD_LETTERS, DECISIONS, DELIVERY_SECONDS, PROVIDER_DECISIONS, STAGE_SECONDS
+from worker.records import DeadLetter
 
 log = structlog.get_logger(__name__)
 
-Outcome = Verdict | DeadLetter
-
 _BATCH: Final = 200  # outcomes in one transaction, at most
 _IDLE_S: Final = 1.0  # between looks at the client's health while there is nothing to publish
-_CALL_TIMEOUT_S: Final = 5.0  # of one call to the transaction coordinator; tried again until it answers
-_BACKOFF_MOST_S: Final = 5.0
-_MOST_ABORTS: Final = 20  # in a row; more than a minute and a half of them
 _MOST_PROVIDERS: Final = 100  # with a label of their own
-_FORBIDDEN: Final = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-}
+_START_LIMIT_S: Final = 60.0  # for brokers that are away when the worker starts; a restart asks again
+_RECOVERY_S: Final = 30.0  # for a broker to restart, or for a coordinator to move
 
 
-class _AbortedError(Exception):
-    """The transaction was aborted, or has to be; its outcomes are to be published in another one."""
+def stall_limit_s(transaction_timeout_ms: int) -> float:
+    """Time after which a transaction that has not ended will not end well, seconds.
 
-    def __init__(self, reason: KafkaError) -> None:
-        super().__init__(reason.str())
-        self.reason = reason
-
-
-class _StoppedError(Exception):
-    """The publisher was told to stop while it waited for the brokers."""
+    The brokers roll a transaction back once it is older than `transaction.timeout.ms`; our abort, which follows,
+    gets as long again, and brokers that come back a little time to do so.  What lasts longer hangs in the client,
+    or waits for brokers that stay away: a new process knows as much as this one.
+    """
+    return 2 * transaction_timeout_ms / 1_000 + _RECOVERY_S
 
 
 class Publisher:
@@ -71,11 +49,10 @@ class Publisher:
         producer: a transactional producer that nobody else uses.
         consumer: the group member whose offsets are committed; its noted membership is all that is used of it.
         ledger: what is ready.
-        wire: encodes the outcomes.
-        verdicts_topic: where verdicts go.
-        dead_letters_topic: where dead letters go.
+        records: makes the records of the outcomes.
         fail: told once, from a thread of the publisher's, of an error that must stop the worker.
         stall_limit_s: time after which a transaction that does not end counts as such an error.
+        start_limit_s: time after which brokers that do not answer at the start count as such an error.
     """
 
     def __init__(
@@ -83,21 +60,20 @@ class Publisher:
         producer: Producer,
         consumer: MemberConsumer,
         ledger: Ledger[Outcome],
-        wire: Wire,
+        records: OutcomeRecords,
         *,
-        verdicts_topic: str,
-        dead_letters_topic: str,
         fail: Callable[[BaseException], None],
-        stall_limit_s: float = 300.0,
+        stall_limit_s: float,
+        start_limit_s: float = _START_LIMIT_S,
     ) -> None:
         self._producer = producer
+        self._transactions = Transactions(producer)
         self._consumer = consumer
         self._ledger = ledger
-        self._wire = wire
-        self._verdicts_topic = verdicts_topic
-        self._dead_letters_topic = dead_letters_topic
+        self._records = records
         self._fail = fail
         self._stall_limit_s = stall_limit_s
+        self._start_limit_s = start_limit_s
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._transaction = threading.Lock()  # held from taking outcomes to settling them
         self._ready = threading.Event()
@@ -106,8 +82,6 @@ class Publisher:
         self._failed = threading.Event()
         self._ended = threading.Event()
         self._in_transaction_since: float | None = None
-        self._too_large: set[Ticket] = set()
-        self._aborts = 0
         self._providers = BoundedLabels(_MOST_PROVIDERS)
 
     @property
@@ -140,7 +114,8 @@ class Publisher:
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             self._giving_up.set()
-            self._thread.join(_CALL_TIMEOUT_S)
+            self._transactions.give_up()
+            self._thread.join(CALL_TIMEOUT_S)
         return not self._thread.is_alive() and not self._giving_up.is_set()
 
     def report_fatal(self, error: KafkaError) -> None:
@@ -150,7 +125,7 @@ class Publisher:
 
     def _run(self) -> None:
         try:
-            self._retrying(lambda: self._producer.init_transactions(_CALL_TIMEOUT_S))
+            self._transactions.open(self._start_limit_s)
             self._ready.set()
             while not self._giving_up.is_set():
                 is_ready = self._ledger.wait_until_ready(0 if self._stopping.is_set() else _IDLE_S)
@@ -158,8 +133,8 @@ class Publisher:
                     return
                 self._producer.poll(0)
                 if is_ready and not self._publish_ready():
-                    self._giving_up.wait(self._backoff_s())
-        except _StoppedError:
+                    self._transactions.pause()
+        except StoppedError:
             log.warning("publisher_gave_up")
         except BaseException as error:  # noqa: BLE001 -- a publisher that dies in silence would stop the offsets
             self._report(error)
@@ -171,7 +146,12 @@ class Publisher:
         while not self._ended.wait(min(1.0, self._stall_limit_s / 2)):
             since = self._in_transaction_since
             if since is not None and time.monotonic() - since > self._stall_limit_s:
-                self._report(FatalError(f"A Kafka transaction has not ended for {self._stall_limit_s:.0f} s."))
+                self._report(
+                    FatalError(
+                        f"A Kafka transaction has not ended for {self._stall_limit_s:.0f} s: the brokers have rolled "
+                        "it back by now.  Check the brokers; a restarted worker goes on from the committed offsets."
+                    )
+                )
                 return
 
     def _report(self, error: BaseException) -> None:
@@ -191,120 +171,35 @@ class Publisher:
             if not batch.outcomes:
                 return True  # revoked meanwhile
             self._in_transaction_since = started = time.monotonic()
-            is_committed = False
             try:
                 self._run_transaction(batch, membership)
-                is_committed = True
-            except (_AbortedError, TransientError) as error:
+            except (AbortedError, TransientError) as error:
+                self._ledger.returned(batch)
                 log.warning("transaction_put_back", outcomes=len(batch.outcomes), error=str(error))
+                if isinstance(error, AbortedError):
+                    self._records.shrink(error.rejected)
                 return False
+            except BaseException:
+                # A commit without an answer may have worked: what it held stays taken, and nobody touches its offsets.
+                if not self._transactions.is_in_doubt:
+                    self._ledger.returned(batch)
+                raise
             finally:
                 self._in_transaction_since = None
-                settle = self._ledger.committed if is_committed else self._ledger.returned
-                settle(batch)
-        self._aborts = 0
+            self._ledger.committed(batch)
         self._account(batch, started)
         return True
 
     def _run_transaction(self, batch: ReadyBatch[Outcome], membership: bytes) -> None:
-        records = [(ticket, *self._record(ticket, outcome)) for ticket, outcome in batch.outcomes]
+        records = [self._records.record(ticket, outcome) for ticket, outcome in batch.outcomes]
         offsets = [TopicPartition(*partition, offset) for partition, offset in batch.next_offsets.items()]
-        rejected: list[tuple[Ticket, KafkaError]] = []
-        try:
-            self._producer.begin_transaction()
-            for ticket, topic, key, value, headers in records:
-                self._produce(ticket, topic, key, value, headers, rejected)
-            while self._producer.flush(_CALL_TIMEOUT_S):
-                self._stop_if_giving_up()
-            if rejected:
-                raise self._rejection(rejected)
-            self._retrying(
-                lambda: self._producer.send_offsets_to_transaction(offsets, membership, _CALL_TIMEOUT_S),
-            )
-            self._retrying(lambda: self._producer.commit_transaction(_CALL_TIMEOUT_S))
-        except KafkaException as error:
-            self._abort(error.args[0])
-        except _AbortedError as error:
-            self._abort(error.reason)
-        TRANSACTIONS.labels("committed").inc()
-
-    def _produce(
-        self,
-        ticket: Ticket,
-        topic: str,
-        key: bytes | None,
-        value: bytes,
-        headers: list[tuple[str, bytes]],
-        rejected: list[tuple[Ticket, KafkaError]],
-    ) -> None:
-        def on_delivery(error: KafkaError | None, _message: Message) -> None:
-            if error is not None:
-                rejected.append((ticket, error))
-
-        while True:
-            try:
-                self._producer.produce(topic, value, key, headers=headers, on_delivery=on_delivery)
-            except BufferError:  # the client's queue is full
-                self._producer.poll(_CALL_TIMEOUT_S)
-                self._stop_if_giving_up()
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise
-                rejected.append((ticket, error.args[0]))
-                return
-            else:
-                return
-
-    def _rejection(self, rejected: list[tuple[Ticket, KafkaError]]) -> "_AbortedError":
-        """Say what follows from records the brokers did not take: another try, a smaller one, or the end."""
-        for ticket, error in rejected:
-            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                if ticket in self._too_large:
-                    raise FatalError(
-                        f"The outcome of {ticket.source} is too large for its topic even without its details: "
-                        "raise the topic's max.message.bytes."
-                    )
-                self._too_large.add(ticket)
-            elif error.code() in _FORBIDDEN:
-                raise FatalError(f"An outcome could not be written: {error.str()}")
-        return _AbortedError(rejected[0][1])
-
-    def _abort(self, reason: KafkaError) -> None:
-        """Abort and raise `_AbortedError`, or FatalError where the producer is of no more use."""
-        TRANSACTIONS.labels("aborted").inc()
-        self._aborts += 1
-        if reason.fatal() or self._aborts > _MOST_ABORTS or reason.code() in _FORBIDDEN:
-            raise FatalError(f"Outcomes can't be published: {reason.str()}")
-        self._stop_if_giving_up()
-        try:
-            self._retrying(lambda: self._producer.abort_transaction(_CALL_TIMEOUT_S))
-        except KafkaException as error:
-            raise FatalError(f"A transaction could not be aborted: {error.args[0].str()}") from error
-        raise _AbortedError(reason)
-
-    def _record(self, ticket: Ticket, outcome: Outcome) -> tuple[str, bytes | None, bytes, list[tuple[str, bytes]]]:
-        """Topic, key, value and headers of an outcome."""
-        if ticket in self._too_large:
-            outcome = _slimmed(outcome)
-        if isinstance(outcome, DeadLetter):
-            letter = _fitting(outcome)
-            return self._dead_letters_topic, letter.key, self._wire.encode_dead_letter(letter), []
-        headers = [] if outcome.replay_id is None else [(REPLAY_HEADER, outcome.replay_id.encode())]
-        try:
-            value = self._wire.encode_verdict(outcome)
-        except (ValueError, TypeError, OverflowError) as error:
-            # A fault of ours, and no reason to stand still: the delivery is named and gets its review.
-            log.exception("verdict_not_encodable", delivery_id=outcome.delivery.delivery_id)
-            detail = f"The verdict could not be encoded ({type(error).__name__})."
-            judgement = Judgement(Decision.REVIEW, Reason.INTERNAL_ERROR, detail)
-            value = self._wire.encode_verdict(dataclasses.replace(outcome, judgement=judgement))
-        return self._verdicts_topic, outcome.delivery.delivery_id.encode(), value, headers
+        self._transactions.run(records, offsets, membership)
 
     def _account(self, batch: ReadyBatch[Outcome], started: float) -> None:
         now = time.monotonic()
         STAGE_SECONDS.labels("publish").observe(now - started)
         for ticket, outcome in batch.outcomes:
-            self._too_large.discard(ticket)
+            self._records.forget(ticket)
             DELIVERY_SECONDS.observe(now - ticket.polled_at)
             if isinstance(outcome, DeadLetter):
                 DEAD_LETTERS.labels(outcome.reason.value).inc()
@@ -313,54 +208,3 @@ class Publisher:
                 DECISIONS.labels(decision, outcome.judgement.reason.value).inc()
                 PROVIDER_DECISIONS.labels(self._providers.label(outcome.delivery.provider), decision).inc()
             canonical_line(outcome, {"publish": now - started, "total": now - ticket.polled_at})
-
-    def _backoff_s(self) -> float:
-        return min(_BACKOFF_MOST_S, 0.05 * 2 ** min(self._aborts, 10)) * random.uniform(0.5, 1)  # noqa: S311 -- jitter
-
-    def _retrying(self, call: Callable[[], object]) -> None:
-        """Call until it works, fails in a way that does not pass, or the publisher gives up."""
-        try:
-            Retrying(
-                retry=retry_if_exception(_is_retriable),
-                wait=wait_random_exponential(multiplier=0.05, max=_BACKOFF_MOST_S),
-                stop=stop_when_event_set(self._giving_up),
-                sleep=sleep_using_event(self._giving_up),
-                reraise=True,
-            )(call)
-        except KafkaException as error:
-            if _is_retriable(error):
-                raise _StoppedError from error
-            raise
-
-    def _stop_if_giving_up(self) -> None:
-        if self._giving_up.is_set():
-            raise _StoppedError
-
-
-def _is_retriable(error: BaseException) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].retriable()
-
-
-def _fitting(letter: DeadLetter) -> DeadLetter:
-    """Leave out the raw bytes where they would not fit into a record."""
-    size = sum(len(name) + len(value or b"") for name, value in letter.headers)
-    size += len(letter.key or b"") + len(letter.value or b"")
-    return letter if size <= MAX_DEAD_LETTER_RAW_BYTES else _without_raw_bytes(letter)
-
-
-def _without_raw_bytes(letter: DeadLetter) -> DeadLetter:
-    value = letter.value or b""
-    return dataclasses.replace(
-        letter,
-        detail=f"{letter.detail} The {len(value)} bytes of its value (SHA-256 {hashlib.sha256(value).hexdigest()}), "
-        "its key and its headers are not repeated here: they don't fit.",
-        key=None,
-        value=None,
-        headers=(),
-    )
-
-
-def _slimmed(outcome: Outcome) -> Outcome:
-    if isinstance(outcome, DeadLetter):
-        return _without_raw_bytes(outcome)
-    return dataclasses.replace(outcome, judgement=dataclasses.replace(outcome.judgement, segments=()))

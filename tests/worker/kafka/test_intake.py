@@ -14,7 +14,7 @@ from worker.kafka import intake as intake_module
 from worker.kafka.budget import Budget
 from worker.kafka.intake import Intake
 from worker.kafka.ledger import Ledger, Ticket
-from worker.kafka.publisher import Outcome
+from worker.kafka.outcomes import Outcome
 from worker.kafka.wire import Wire
 from worker.metrics import OLDEST_UNSETTLED_SECONDS
 from worker.records import DeadLetter, DeadLetterReason, Delivery

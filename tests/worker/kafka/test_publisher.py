@@ -15,7 +15,9 @@ from worker.constants import MAX_DEAD_LETTER_RAW_BYTES
 from worker.exceptions import FatalError, TransientError
 from worker.kafka.budget import Budget
 from worker.kafka.ledger import Ledger
-from worker.kafka.publisher import Outcome, Publisher
+from worker.kafka.outcomes import Outcome, OutcomeRecords
+from worker.kafka.publisher import Publisher, stall_limit_s
+from worker.kafka.transaction import Transactions
 from worker.kafka.wire import Wire
 from worker.metrics import PROVIDER_DECISIONS
 from worker.records import Coordinates, DeadLetter, Reason, Verdict
@@ -106,11 +108,9 @@ class _Bench:
             self.producer,
             self.member,
             self.ledger,
-            wire,
-            verdicts_topic="verdicts",
-            dead_letters_topic="dead-letters",
+            OutcomeRecords(wire, verdicts_topic="verdicts", dead_letters_topic="dead-letters"),
             fail=self.errors.append,
-            **more,
+            **{"stall_limit_s": 60.0, **more},
         )
 
     def put(self, offset: int, outcome: Outcome = VERDICT, partition: int = 0) -> None:
@@ -219,7 +219,7 @@ def test_forbidden_topics_end_the_worker() -> None:
 
 def test_endless_aborts_end_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that can't publish at all must not look alive for ever."""
-    monkeypatch.setattr(Publisher, "_backoff_s", lambda _: 0.0)
+    monkeypatch.setattr(Transactions, "_backoff_s", lambda _: 0.0)
     bench = _Bench()
     bench.producer.faults["offsets"] = deque([ABORTABLE] * 100)
     bench.put(0)
@@ -338,6 +338,34 @@ def test_a_transaction_that_hangs_ends_the_worker() -> None:
     assert "has not ended" in str(bench.wait_for_error())
     bench.producer.hang.set()
     bench.publisher.close(10)
+
+
+def test_brokers_that_stay_away_at_the_start_end_the_worker() -> None:
+    """A worker that never gets to the transaction coordinator says so and ends, instead of waiting for ever."""
+    bench = _Bench(start_limit_s=0.2)
+    bench.producer.faults["init"] = deque([RETRIABLE] * 10_000)
+    bench.publisher.start()
+    error = bench.wait_for_error()
+    assert isinstance(error, FatalError)
+    assert "LOSSGATE_KAFKA_BOOTSTRAP_SERVERS" in str(error)
+    assert not bench.publisher.is_ready
+
+
+def test_the_stall_limit_follows_the_transaction_timeout() -> None:
+    """A transaction that the brokers rolled back long ago is not waited for; one that may still end is."""
+    assert stall_limit_s(15_000) == 60
+    assert stall_limit_s(60_000) > 2 * 60
+
+
+@pytest.mark.parametrize(("step", "is_in_doubt"), [("flush", False), ("offsets", False), ("commit", True)])
+def test_an_unanswered_commit_is_in_doubt(step: str, is_in_doubt: bool) -> None:  # noqa: FBT001 -- a test's parameter
+    """What a commit without an answer held may be committed: it must not be taken into another transaction."""
+    bench = _Bench()
+    bench.producer.faults[step] = deque([FATAL])
+    bench.put(0)
+    bench.run()
+    assert isinstance(bench.errors[0], FatalError)
+    assert bool(bench.ledger.take_ready(10).outcomes) != is_in_doubt
 
 
 def test_closing_gives_up_on_brokers_that_stay_away() -> None:
