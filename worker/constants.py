@@ -15,6 +15,12 @@ DEAD_LETTER_NAMESPACE = UUID("a2c9a1de-6f39-5b0b-8a8e-3f3a4b1f7d20")
 REPLAY_HEADER = "lossgate-replay"
 """Kafka header that marks a replayed delivery event; its value is the replay's id."""
 
+REDRIVE_HEADER = "lossgate-redrive-of"
+"""Kafka header of an event that was sent again by `lossgate dead-letters redrive`: the id of its dead letter."""
+
+REDRIVE_COUNT_HEADER = "lossgate-redrives"
+"""Kafka header beside it: how many times the event was sent again, this time included."""
+
 HEADER_PROBE_BYTES = 64 * KIB
 """Bytes read from the start of an object before any decoder sees it."""
 

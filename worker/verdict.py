@@ -49,6 +49,11 @@ def make_verdict(
     )
 
 
+def dead_letter_id(topic: str, partition: int, offset: int) -> UUID:
+    """UUIDv5 of an event's coordinates."""
+    return uuid5(DEAD_LETTER_NAMESPACE, f"{topic}\n{partition}\n{offset}")
+
+
 def make_dead_letter(
     error: BadEventError,
     source: Coordinates,
@@ -59,7 +64,7 @@ def make_dead_letter(
 ) -> DeadLetter:
     """Complete an unreadable event to the dead letter that is published."""
     return DeadLetter(
-        dead_letter_id=uuid5(DEAD_LETTER_NAMESPACE, f"{source.topic}\n{source.partition}\n{source.offset}"),
+        dead_letter_id=dead_letter_id(source.topic, source.partition, source.offset),
         reason=error.reason,
         detail=error.detail,
         source=source,

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from worker import __version__
 from worker.cli.check import check
+from worker.cli.dead_letters import dead_letters
 from worker.cli.exit_codes import ExitCode
 from worker.cli.run import run
 from worker.cli.submit import submit
@@ -86,4 +87,5 @@ app.command()(run)
 app.command()(check)
 app.command()(submit)
 app.command()(verdicts)
+app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(topics, name="topics")

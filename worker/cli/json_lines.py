@@ -1,14 +1,17 @@
-"""The JSON objects that `check --json` and `verdicts --json` print, one a line.  Pure.
+"""The JSON objects that `check --json`, `verdicts --json` and `dead-letters … --json` print, one a line.  Pure.
 
-Both carry the same judgement under the same names, so one reader serves both.
+The first two carry the same judgement under the same names, so one reader serves both.
 """
 
+import base64
 import json
 import math
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.records import AudioFacts, Coordinates, DetectorIdentity, GridEvidence, Judgement, Verdict
+from worker.cli.dead_letter_choice import StoredLetter
+from worker.kafka.redrive import redrives_of
+from worker.records import AudioFacts, Coordinates, Delivery, DetectorIdentity, GridEvidence, Judgement, Verdict
 
 
 def check_object(path: str, judgement: Judgement, detector: DetectorIdentity) -> dict[str, Any]:
@@ -37,6 +40,51 @@ def verdict_object(verdict: Verdict) -> dict[str, Any]:
         "worker_version": verdict.worker_version,
         "source": _coordinates(verdict.source),
         "replay_id": verdict.replay_id,
+    }
+
+
+def dead_letter_object(stored: StoredLetter) -> dict[str, Any]:
+    """Return the object of one dead letter, without the bytes of its event."""
+    letter = stored.letter
+    return {
+        "dead_letter_id": str(letter.dead_letter_id),
+        "reason": letter.reason.value,
+        "detail": letter.detail,
+        "failed_at": _time(letter.failed_at),
+        "source": _coordinates(letter.source),
+        "redrives": redrives_of(letter.headers),
+        "value_bytes": None if letter.value is None else len(letter.value),
+        "worker_version": letter.worker_version,
+        "partition": stored.partition,
+        "offset": stored.offset,
+    }
+
+
+def whole_dead_letter_object(stored: StoredLetter, event: Delivery | None, problem: str | None) -> dict[str, Any]:
+    """Return the object of one dead letter with the bytes of its event, and the event where it can be read."""
+    letter = stored.letter
+    return {
+        **dead_letter_object(stored),
+        "key_base64": _base64(letter.key),
+        "value_base64": _base64(letter.value),
+        "headers": [{"name": name, "value_base64": _base64(value)} for name, value in letter.headers],
+        "event": None if event is None else delivery_object(event),
+        "event_problem": problem,
+    }
+
+
+def delivery_object(delivery: Delivery) -> dict[str, Any]:
+    """Return the object of one delivery event."""
+    return {
+        "event_id": str(delivery.event_id),
+        "delivery_id": delivery.delivery_id,
+        "audio_uri": delivery.audio_uri,
+        "provider": delivery.provider,
+        "delivered_at": _time(delivery.delivered_at),
+        "label": delivery.label,
+        "track_id": delivery.track_id,
+        "isrc": delivery.isrc,
+        "expected_sha256": delivery.expected_sha256,
     }
 
 
@@ -110,6 +158,10 @@ def _coordinates(source: Coordinates) -> dict[str, Any]:
 
 def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _base64(raw: bytes | None) -> str | None:
+    return None if raw is None else base64.b64encode(raw).decode()
 
 
 def _number(value: float | None) -> float | None:
