@@ -23,6 +23,14 @@ FETCH_RETRIES = Counter("lossgate_fetch_retries", "Fetches tried again after a p
 IN_FLIGHT_DELIVERIES = Gauge("lossgate_in_flight_deliveries", "Deliveries between poll and committed transaction.")
 IN_FLIGHT_BYTES = Gauge("lossgate_in_flight_bytes", "Bytes reserved for deliveries in flight.")
 PAUSED = Gauge("lossgate_paused", "1 while the intake is paused because a budget is spent, else 0.")
+WAITING_FOR_REGISTRY = Gauge(
+    "lossgate_waiting_for_registry",
+    "Partitions held back because the schema registry is away or does not know a schema yet.",
+)
+REGISTRY_FAILURES = Counter(
+    "lossgate_registry_failures",
+    "Look-ups of event schemas that have to be tried again, failed ones and those of schemas not known yet.",
+)
 ASSIGNED_PARTITIONS = Gauge("lossgate_assigned_partitions", "Partitions of the deliveries topic held by this worker.")
 OLDEST_UNSETTLED_SECONDS = Gauge(
     "lossgate_oldest_unsettled_seconds",

@@ -62,7 +62,7 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
     def on_fatal(error: KafkaError) -> None:
         publisher.report_fatal(error)
 
-    wire = Wire(settings)
+    wire = Wire(settings, patience_s=settings.schema_registry_patience_s)
     budget = Budget(settings.max_in_flight_deliveries, settings.max_in_flight_bytes, delivery_bytes(settings))
     ledger: Ledger[Outcome] = Ledger(budget)
     consumer = make_consumer(consumer_config(settings))

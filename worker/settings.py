@@ -48,6 +48,13 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="More properties of the registry client as a JSON object (credentials, TLS); never logged.",
     )
+    schema_registry_patience_s: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="Time a schema id that the registry does not know may be on its way, seconds; "
+        "until then its partition waits, then its events are dead letters.",
+    )
 
     # Budgets
     max_in_flight_deliveries: int = Field(

@@ -29,6 +29,8 @@ from worker.metrics import (
     LAST_POLL_TIMESTAMP,
     OLDEST_UNSETTLED_SECONDS,
     PAUSED,
+    REGISTRY_FAILURES,
+    WAITING_FOR_REGISTRY,
 )
 from worker.records import Coordinates, DeadLetterReason, Delivery
 from worker.settings import Settings
@@ -238,7 +240,8 @@ class Intake:
         self._ledger.complete(ticket, letter)
 
     def _look_up_again(self) -> None:
-        """Try one event that waits for the registry; a failure postpones them all."""
+        """Try one event that waits for the registry; a failure postpones them all, and the next partition is next."""
+        WAITING_FOR_REGISTRY.set(len(self._undecided))
         if not self._undecided or time.monotonic() < self._next_look_up:
             return
         partition, waiting = next(iter(self._undecided.items()))
@@ -246,6 +249,7 @@ class Intake:
         try:
             delivery = self._decode(event)
         except TransientError as error:
+            self._undecided[partition] = self._undecided.pop(partition)  # one unknown schema must not hold up the rest
             self._postpone_look_ups(error)
             return
         except BadEventError as error:
@@ -261,7 +265,13 @@ class Intake:
             self._consumer.resume([TopicPartition(*partition)])
 
     def _postpone_look_ups(self, error: TransientError) -> None:
-        log.warning("registry_away", error=str(error), retry_in_s=self._look_up_pause_s, waiting=len(self._undecided))
+        REGISTRY_FAILURES.inc()
+        log.warning(
+            "waiting_for_registry",
+            error=str(error),
+            retry_in_s=self._look_up_pause_s,
+            partitions=sorted(number for _topic, number in self._undecided),
+        )
         self._next_look_up = time.monotonic() + self._look_up_pause_s
         self._look_up_pause_s = min(_REGISTRY_BACKOFF_S[1], 2 * self._look_up_pause_s)
 

@@ -14,6 +14,7 @@ from confluent_kafka.schema_registry.serde import SchemaId
 from confluent_kafka.serialization import MessageField, SerializationContext, SerializationError
 
 from worker.exceptions import BadEventError, FatalError, TransientError
+from worker.kafka.avro_bounds import without_logical_types
 from worker.kafka.avro_records import (
     check_delivery,
     dead_letter_from_avro,
@@ -23,13 +24,8 @@ from worker.kafka.avro_records import (
     verdict_from_avro,
     verdict_to_avro,
 )
-from worker.kafka.schema_registry import (
-    WriterSchemas,
-    connect,
-    newest_schema,
-    serializer_properties,
-    without_logical_types,
-)
+from worker.kafka.schema_registry import connect, has_registry, newest_schema, serializer_properties
+from worker.kafka.writer_schemas import WriterSchemas
 from worker.records import DeadLetter, DeadLetterReason, Delivery, Verdict
 from worker.settings import Settings
 
@@ -49,12 +45,13 @@ class Wire:
 
     Args:
         settings: topics and registry.
+        patience_s: how long an unknown schema may be on its way to the registry; events of it are transient until then.
 
     Raises:
         SettingsError: the registry's settings can't work.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, patience_s: float = 0.0) -> None:
         topics = {
             _DELIVERY: settings.deliveries_topic,
             _VERDICT: settings.verdicts_topic,
@@ -64,7 +61,7 @@ class Wire:
         choices = serializer_properties(settings)
         if choices.get("use.latest.version"):
             choices["auto.register.schemas"] = False  # the two exclude each other
-        self._writer_schemas = WriterSchemas(client)
+        self._writer_schemas = WriterSchemas(client, patience_s if has_registry(settings) else 0.0)
         self._contexts = {record: SerializationContext(topic, MessageField.VALUE) for record, topic in topics.items()}
         self._serializers: dict[str, AvroSerializer] = {}
         self._reader_schemas: dict[str, Any] = {}
@@ -105,7 +102,7 @@ class Wire:
 
         Raises:
             BadEventError: the value is no delivery that makes sense.
-            TransientError: the registry could not be asked; the event may be fine.
+            TransientError: the registry could not be asked, or does not know the schema yet; the event may be fine.
         """
         return self._decode(_DELIVERY, value, delivery_from_avro)
 

@@ -16,7 +16,7 @@ from worker.kafka.intake import Intake
 from worker.kafka.ledger import Ledger, Ticket
 from worker.kafka.outcomes import Outcome
 from worker.kafka.wire import Wire
-from worker.metrics import OLDEST_UNSETTLED_SECONDS
+from worker.metrics import OLDEST_UNSETTLED_SECONDS, WAITING_FOR_REGISTRY
 from worker.records import DeadLetter, DeadLetterReason, Delivery
 from worker.settings import Settings
 
@@ -242,6 +242,33 @@ def test_events_wait_for_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
         (0, 1),
         (1, 0),
     ]
+
+
+class _Lagging(Wire):
+    """A wire whose registry is away, then back, but does not know one of the schemas."""
+
+    is_away = True
+
+    def decode_delivery(self, value: bytes | None) -> Delivery:
+        if self.is_away or value != EVENT:
+            raise TransientError("not known yet")
+        return super().decode_delivery(value)
+
+
+def test_one_unknown_schema_does_not_hold_up_the_other_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two partitions wait; what can be read goes on although the one that came first still can't be."""
+    monkeypatch.setattr(intake_module, "_REGISTRY_BACKOFF_S", (0.0, 0.0))
+    wire = _Lagging(SETTINGS)
+    bench = _Bench(wire)
+    waiting: list[float] = []
+
+    def look() -> None:
+        waiting.append(WAITING_FOR_REGISTRY._value.get())
+        wire.is_away = False
+
+    bench.run(_Message(0, b"late"), _Message(0, partition=1), lambda: None, look, *[lambda: None] * 3)
+    assert [ticket.source.partition for ticket, _ in bench.dispatched] == [1]
+    assert (waiting, WAITING_FOR_REGISTRY._value.get()) == ([2], 1)
 
 
 def test_waiting_events_go_with_their_partition() -> None:
