@@ -22,6 +22,11 @@ demo: $(STAMP) java  ## Local Kafka, a dozen real clips, the worker, and a table
 test: lint java  ## Every check: lint, then all tests (also against the local Kafka)
 	@$(BIN)/python -m pytest -q
 
+# A later -m replaces the one in pyproject.toml that leaves `nightly` out; hypothesis marks its own tests.
+.PHONY: nightly
+nightly: $(STAMP)  ## Property and mutation tests with a hundred times the cases, and what else takes long (CASES=100)
+	@LOSSGATE_TEST_CASES=$(or $(CASES),100) $(BIN)/python -m pytest -q -m 'hypothesis or nightly' --timeout 7200
+
 .PHONY: lint
 lint: $(STAMP)  ## Style, types, shell scripts, Dockerfile, compose file
 	@$(BIN)/ruff check --quiet

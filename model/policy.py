@@ -40,13 +40,35 @@ class Decision:
     bitrate_class: str | None = None
 
 
+_QUOTED_CHARACTERS = 100  # of what a policy file says, in a message
+
+
+def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Build an object; Python's reader would keep the last of two thresholds without a word."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        message = f"keys {_quoted(twice)} stand there twice"
+        raise ValueError(message)
+    return values
+
+
+def _quoted(names: list[str]) -> str:
+    return str(names)[:_QUOTED_CHARACTERS]
+
+
 def _require_finite(name: str, value: object) -> None:
     """Refuse what is not a finite number; JSON knows true, and Python's reader knows NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        message = f"policy: {name} must be a number, not {value!r}"
+        message = f"policy: {name} must be a number, not {repr(value)[:_QUOTED_CHARACTERS]}"
         raise PolicyError(message)
-    if not math.isfinite(value):
-        message = f"policy: {name} must be finite, not {value!r}"
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # JSON knows integers of any length
+        finite = False
+    if not finite:
+        message = f"policy: {name} must be finite, not {str(value)[:_QUOTED_CHARACTERS]}"
         raise PolicyError(message)
 
 
@@ -106,7 +128,7 @@ class Policy:
             raise PolicyError(message)
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
-            message = f"policy: unknown keys {unknown}; known are {sorted(known)}"
+            message = f"policy: unknown keys {_quoted(unknown)}; known are {sorted(known)}"
             raise PolicyError(message)
         if missing := sorted(known - set(values)):
             message = f"policy: missing keys {missing}"
@@ -121,13 +143,16 @@ class Policy:
             PolicyError: the file is missing, not JSON, or not a policy.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_key_twice)
         except OSError as error:
             message = f"policy: cannot read {path}: {error.strerror}"
             raise PolicyError(message) from error
         except ValueError as error:
             message = f"policy: {path} is not JSON: {error}"
             raise PolicyError(message) from error
+        except RecursionError:
+            message = f"policy: {path} is not a policy: it nests too deeply"
+            raise PolicyError(message) from None
         return cls.from_json(values)
 
     def decide(self, score: TrackScore | None, facts: TrackFacts) -> Decision:

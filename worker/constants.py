@@ -5,6 +5,7 @@ from uuid import UUID
 KIB = 1024  # bytes
 MIB = 1024 * KIB  # bytes
 GIB = 1024 * MIB  # bytes
+DAY_S = 86_400.0  # seconds
 
 VERDICT_NAMESPACE = UUID("5f0c2c1e-4c8e-5e0a-9a55-0c6d1b6f3a10")
 """UUIDv5 namespace of verdict ids.  Changing it makes every replayed verdict look new."""

@@ -4,13 +4,13 @@ The README's settings table is made from this file; a test keeps the two equal.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model.constants import SEARCHED_SEGMENTS
-from worker.constants import GIB, MAX_WINDOWS_PER_TRACK, MIB
+from worker.constants import DAY_S, GIB, MAX_WINDOWS_PER_TRACK, MIB
 
 
 class Settings(BaseSettings):
@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     )
     prefetch_bytes: int = Field(8 * MIB, ge=MIB, description="Bytes librdkafka may fetch ahead of the poll loop.")
     lanes: int = Field(4, ge=1, le=256, description="Deliveries judged at the same time.")
-    drain_deadline_s: float = Field(30.0, gt=0, description="Time SIGTERM gives the deliveries in flight, seconds.")
+    drain_deadline_s: float = Field(
+        30.0, gt=0, le=DAY_S, description="Time SIGTERM gives the deliveries in flight, seconds."
+    )
 
     # Fetch and decode
     allowed_uri_prefixes: list[str] = Field(
@@ -74,11 +76,14 @@ class Settings(BaseSettings):
     )
     decoder_processes: int = Field(2, ge=1, le=64, description="Child processes that fetch and decode.")
     decode_deadline_s: float = Field(
-        60.0, gt=0, description="Time one object may take to fetch and decode before its child is killed, seconds."
+        60.0,
+        gt=0,
+        le=DAY_S,
+        description="Time one object may take to fetch and decode before its child is killed, seconds.",
     )
     fetch_attempts: int = Field(4, ge=1, le=20, description="Tries at a fetch that fails in a way that may pass.")
     max_object_bytes: int = Field(2 * GIB, ge=1, description="Largest object that is opened, bytes.")
-    max_duration_s: float = Field(6 * 3600.0, gt=0, description="Longest track that is judged, seconds.")
+    max_duration_s: float = Field(6 * 3600.0, gt=0, le=7 * DAY_S, description="Longest track that is judged, seconds.")
     # 12 slices out of S3 cost some 1,500 small requests (tensorflow-io reads 8 KiB a request), and of a local file
     # more time than reading it whole: slices pay only where the object is much larger than its windows.
     whole_object_bytes: int = Field(
@@ -99,11 +104,12 @@ class Settings(BaseSettings):
     model_dir: Path | None = Field(None, description="Folder of the network; unset: the one in the package.")
     policy_path: Path | None = Field(None, description="Policy file; unset: the one in the package.")
     device: Literal["auto", "cpu", "gpu"] = Field("auto", description="Where the network runs.")
-    batch_buckets: list[int] = Field(
+    batch_buckets: list[Annotated[int, Field(ge=1, le=MAX_WINDOWS_PER_TRACK)]] = Field(
         default_factory=lambda: [4, 16, 48],
+        min_length=1,
         description="JSON list of the batch sizes the network is compiled for, in segments, ascending.",
     )
-    batch_timeout_ms: float = Field(10.0, ge=0, description="Longest wait for a batch to fill, ms.")
+    batch_timeout_ms: float = Field(10.0, ge=0, le=60_000, description="Longest wait for a batch to fill, ms.")
 
     # Observe
     health_host: str = Field("0.0.0.0", description="Address of /metrics and of the probes (/startup, /live, /ready).")  # noqa: S104 -- pods are probed from outside

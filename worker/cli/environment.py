@@ -1,6 +1,7 @@
 """Settings for the commands: read from the environment, complained about in plain words."""
 
 import logging
+from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError as UnreadableSettingError
@@ -29,6 +30,11 @@ def load_settings() -> Settings:
         names = [name for name in Settings.model_fields if f'"{name}"' in str(error)]
         variables = ", ".join(prefix + name.upper() for name in names) or "A setting"
         raise SettingsError(f"{variables}: not valid JSON.") from None
+    except RecursionError:
+        raise SettingsError(f"One of the {prefix}* variables holds JSON that nests too deeply.") from None
+    except UnicodeDecodeError:
+        folder = Path.cwd()
+        raise SettingsError(f"The file .env in {folder} is not text in UTF-8; write it anew or remove it.") from None
 
 
 def configure_quiet_logging(settings: Settings) -> None:
