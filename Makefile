@@ -12,14 +12,14 @@ PYTHON ?=
 BIN := .venv/bin
 STAMP := .venv/.made-from-the-lock
 UV_VERSION := 0.13.9
-SHELL_SCRIPTS := .ci/run scripts/make-venv scripts/need-java
+SHELL_SCRIPTS := .ci/run scripts/make-venv scripts/need-go-tools scripts/need-java
 
 .PHONY: demo
 demo: $(STAMP) java  ## Local Kafka, a dozen real clips, the worker, and a table of its verdicts
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint java  ## Every check: lint, then all tests (also against the local Kafka)
+test: lint java helm  ## Every check: lint, then all tests (also against the local Kafka)
 	@$(BIN)/python -m pytest -q
 
 # A later -m replaces the one in pyproject.toml that leaves `nightly` out; hypothesis marks its own tests.
@@ -37,7 +37,7 @@ lint: $(STAMP)  ## Style, types, shell scripts, Dockerfile, compose file
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker/compose.yaml
 
 .PHONY: format
-format: $(STAMP)  ## Format the code and bring the README's tables up to date
+format: $(STAMP)  ## Format the code and bring what is made from it up to date (tables, chart)
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/python -m scripts.readme_tables
@@ -52,6 +52,15 @@ $(STAMP): requirements.lock
 .PHONY: java
 java:  ## Check for Java 17 and Maven; install them where this is root on Debian or Ubuntu
 	@scripts/need-java
+
+.PHONY: helm
+helm:  ## Build helm, for the checks of the chart; where there is no Go they are skipped
+	@scripts/need-go-tools helm
+
+.PHONY: chart
+chart: $(STAMP)  ## Every check of the chart, kubeconform's too
+	@scripts/need-go-tools helm kubeconform
+	@$(BIN)/python -m pytest -q tests/helm
 
 .PHONY: lock
 lock: $(STAMP)  ## Compile requirements.lock, and docker/*.lock with the same versions, from pyproject.toml

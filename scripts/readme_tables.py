@@ -1,14 +1,21 @@
-"""Bring the README's tables of settings and exit codes up to date: `python -m scripts.readme_tables`."""
+"""Bring what is made from the code up to date: `python -m scripts.readme_tables`.
+
+That is the README's tables of settings and exit codes, the table in the chart's README,
+and the settings in the chart's schema.
+"""
 
 import re
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
+from scripts.chart_readme import CHART, values_table
+from scripts.chart_schema import SCHEMA, with_made_parts
 from worker.cli.exit_codes import MEANINGS
 from worker.settings import Settings
 
 README = Path(__file__).parent.parent / "README.md"
+CHART_README = CHART / "README.md"
 
 
 def settings_table() -> str:
@@ -29,11 +36,20 @@ def exit_codes_table() -> str:
 
 def with_tables(readme: str) -> str:
     """Return the README with both tables made anew between their marks."""
-    for name, table in (("settings", settings_table()), ("exit codes", exit_codes_table())):
+    return _filled(readme, {"settings": settings_table(), "exit codes": exit_codes_table()})
+
+
+def with_values(readme: str) -> str:
+    """Return the chart's README with its table made anew between its marks."""
+    return _filled(readme, {"values": values_table()})
+
+
+def _filled(readme: str, tables: dict[str, str]) -> str:
+    for name, table in tables.items():
         begin, end = f"<!-- {name}: made by `make format` -->", f"<!-- end of {name} -->"
         parts = re.split(f"{re.escape(begin)}.*?{re.escape(end)}", readme, flags=re.DOTALL)
         if len(parts) != 2:  # noqa: PLR2004 -- what stands before and after
-            raise SystemExit(f"{README.name} must hold the marks {begin!r} and {end!r} exactly once.")
+            raise SystemExit(f"README.md must hold the marks {begin!r} and {end!r} exactly once.")
         readme = f"{parts[0]}{begin}\n{table}\n{end}{parts[1]}"
     return readme
 
@@ -51,3 +67,5 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    CHART_README.write_text(with_values(CHART_README.read_text(encoding="utf-8")), encoding="utf-8")
+    SCHEMA.write_text(with_made_parts(SCHEMA.read_text(encoding="utf-8")), encoding="utf-8")

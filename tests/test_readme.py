@@ -1,9 +1,10 @@
-"""The README keeps what it promises: tables equal to the code, links that lead somewhere."""
+"""What is written and made from the code keeps what it promises: tables equal to it, links that lead somewhere."""
 
 import re
 from pathlib import Path
 
-from scripts.readme_tables import with_tables
+from scripts.chart_schema import SCHEMA, with_made_parts
+from scripts.readme_tables import CHART_README, with_tables, with_values
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -12,6 +13,13 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 def test_tables_equal_the_code() -> None:
     """Settings and exit codes in the README are those of the code; `make format` brings them up to date."""
     assert with_tables(README) == README
+
+
+def test_chart_equals_the_code() -> None:
+    """The chart's table of values and the settings its schema knows; `make format` brings them up to date."""
+    readme, schema = (path.read_text(encoding="utf-8") for path in (CHART_README, SCHEMA))
+    assert with_values(readme) == readme
+    assert with_made_parts(schema) == schema
 
 
 def test_links_inside_the_repository_lead_somewhere() -> None:

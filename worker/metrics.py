@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from worker.records import DeadLetterReason, Decision, Reason
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 EVENTS_POLLED = Counter("lossgate_events_polled", "Events taken from the deliveries topic.")
@@ -60,3 +62,21 @@ BATCH_ROWS = Histogram(
     ["part"],
     buckets=(1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128),
 )
+
+
+def show_zeros() -> None:
+    """Show every outcome there can be from the start, with a count of 0.
+
+    A series that first appears with its first event looks to Prometheus as if nothing had happened:
+    the rise from nothing to 1 is no increase, and an alert on the first fault would miss it.
+    """
+    for reason in Reason:
+        decision = _DECISION_OF.get(reason, Decision.REVIEW)
+        DECISIONS.labels(decision.value, reason.value)
+    for letter_reason in DeadLetterReason:
+        DEAD_LETTERS.labels(letter_reason.value)
+    for result in ("committed", "aborted"):
+        TRANSACTIONS.labels(result)
+
+
+_DECISION_OF = {Reason.NO_LOSSY_TRACES: Decision.ACCEPT, Reason.LOSSY_TRACES: Decision.REJECT}

@@ -23,6 +23,7 @@ from worker.kafka.outcomes import Outcome, OutcomeRecords
 from worker.kafka.publisher import Publisher, stall_limit_s
 from worker.kafka.wire import Wire
 from worker.lanes import Lanes
+from worker.metrics import show_zeros
 from worker.pipeline import Pipeline, open_pipeline
 from worker.settings import Settings
 
@@ -38,6 +39,7 @@ def run_service(settings: Settings) -> None:
         SettingsError: a setting can't work.
         FatalError: the worker must not go on; what is in flight stays uncommitted.
     """
+    show_zeros()
     health = HealthState()
     with HealthServer(settings.health_host, settings.health_port, health), open_pipeline(settings) as pipeline:
         log.info("worker_started", version=__version__, group=settings.kafka_group_id, topic=settings.deliveries_topic)

@@ -93,6 +93,16 @@ def test_metrics_are_in_prometheus_format(server: HealthServer) -> None:
     assert "# HELP lossgate_stage_seconds" in body
 
 
+def test_outcomes_show_before_they_happen(server: HealthServer) -> None:
+    """The first fault of a worker is a rise from 0 that an alert can see."""
+    metrics.show_zeros()
+    body = ask(server, "/metrics")[1]
+    assert 'lossgate_decisions_total{decision="REVIEW",reason="INTERNAL_ERROR"} ' in body
+    assert 'lossgate_decisions_total{decision="REJECT",reason="LOSSY_TRACES"} ' in body
+    assert 'lossgate_dead_letters_total{reason="INTERNAL_ERROR"} ' in body
+    assert 'lossgate_transactions_total{result="aborted"} ' in body
+
+
 def test_unknown_paths_and_methods(server: HealthServer) -> None:
     """Nothing but the known paths is served, and nothing can be posted."""
     assert ask(server, "/")[0] == 404
