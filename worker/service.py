@@ -103,6 +103,7 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
         lanes.close()
         publisher.close(_PUBLISHER_CLOSE_S)
         intake.close()
+        wire.close()
 
 
 def _readiness(publisher: Publisher, ledger: Ledger[Outcome]) -> tuple[bool, str]:

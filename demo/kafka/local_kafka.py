@@ -15,7 +15,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import random
 import shutil
 import signal
 import socket
@@ -33,28 +32,16 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from demo.jvm import HOST, PORTS, dies_with_parent, free_port
+
 KAFKA_VERSION = "4.2.1"  # the one in pom.xml
 
 _HERE = Path(__file__).parent
 _REPOSITORY = _HERE.parent.parent
-_HOST = "127.0.0.1"
 _START_DEADLINE_S = 60.0
 _STOP_DEADLINE_S = 20.0
 _FETCH_DEADLINE_S = 600.0
 _LOG_TAIL_LINES = 15
-
-# Ports below the range the system takes for outgoing connections (32768 and up on Linux): a client that tries
-# to reach a stopped broker on a port of that range can end up connected to itself, and then holds the port.
-_PORTS = range(20_000, 32_000)
-
-# Run by the interpreter before it becomes java: the JVM dies with the thread that started it, however that dies.
-_DIE_WITH_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit(1)
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
 
 _LOG4J2 = """\
 <?xml version="1.0" encoding="UTF-8"?>
@@ -108,7 +95,7 @@ class LocalKafka:
     @property
     def bootstrap_servers(self) -> str:
         """Address for clients; stays the same over `kill` and `restart`."""
-        return f"{_HOST}:{self._port}"
+        return f"{HOST}:{self._port}"
 
     @property
     def running(self) -> bool:
@@ -150,10 +137,7 @@ class LocalKafka:
             self._format(self._folder)
         with (self._folder / "output.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())),
-                    *self._java("kafka.Kafka", str(self._folder / "server.properties")),
-                ],
+                dies_with_parent(self._java("kafka.Kafka", str(self._folder / "server.properties"))),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -226,7 +210,7 @@ class LocalKafka:
         ]
 
     def _configure(self, folder: Path) -> None:
-        controller = f"{_HOST}:{self._controller_port}"
+        controller = f"{HOST}:{self._controller_port}"
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
@@ -290,7 +274,7 @@ class LocalKafka:
             if process.poll() is not None:
                 raise LocalKafkaError(f"Kafka ended while starting (code {process.returncode}):\n{_tail(self.log)}")
             # A bare connection first: librdkafka backs off from a port that is closed.
-            with contextlib.suppress(OSError), socket.create_connection((_HOST, self._port), timeout=1):
+            with contextlib.suppress(OSError), socket.create_connection((HOST, self._port), timeout=1):
                 break
             time.sleep(0.05)
         while time.monotonic() < deadline:
@@ -382,12 +366,10 @@ def _require(program: str, package: str) -> None:
 
 
 def _free_port(but: int | None = None) -> int:
-    for port in random.sample(_PORTS, 200):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind((_HOST, port))
-            if port != but:
-                return port
-    raise LocalKafkaError(f"No free port between {_PORTS.start} and {_PORTS.stop} on {_HOST}.")
+    port = free_port(but)
+    if port is None:
+        raise LocalKafkaError(f"No free port between {PORTS.start} and {PORTS.stop} on {HOST}.")
+    return port
 
 
 def _tail(text: str) -> str:

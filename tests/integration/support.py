@@ -46,11 +46,11 @@ def delivery_of(uri: str, delivery_id: str, expected_sha256: str | None = None) 
     return Delivery(uuid4(), delivery_id, uri, "test-label", datetime.now(UTC), expected_sha256=expected_sha256)
 
 
-def publish(bootstrap: str, topic: str, values: Sequence[bytes], partitions: int = 1) -> None:
+def publish(bootstrap: str, topic: str, values: Sequence[bytes], partitions: int = 1, first_partition: int = 0) -> None:
     """Write raw records, spread evenly over the partitions; returns when all are acknowledged."""
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
     for number, value in enumerate(values):
-        producer.produce(topic, value=value, key=f"key-{number}", partition=number % partitions)
+        producer.produce(topic, value=value, key=f"key-{number}", partition=first_partition + number % partitions)
     assert producer.flush(30) == 0
 
 

@@ -14,6 +14,7 @@ from worker.cli.check import check
 from worker.cli.dead_letters import dead_letters
 from worker.cli.exit_codes import ExitCode
 from worker.cli.run import run
+from worker.cli.schemas import schemas
 from worker.cli.submit import submit
 from worker.cli.terminal import complain
 from worker.cli.topics_create import topics
@@ -89,3 +90,4 @@ app.command()(submit)
 app.command()(verdicts)
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(topics, name="topics")
+app.add_typer(schemas, name="schemas")

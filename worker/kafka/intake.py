@@ -266,6 +266,8 @@ class Intake:
 
     def _postpone_look_ups(self, error: TransientError) -> None:
         REGISTRY_FAILURES.inc()
+        if time.monotonic() < self._next_look_up:
+            return  # one partition after another meets the same trouble; that makes it no worse
         log.warning(
             "waiting_for_registry",
             error=str(error),

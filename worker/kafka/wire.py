@@ -61,6 +61,7 @@ class Wire:
         choices = serializer_properties(settings)
         if choices.get("use.latest.version"):
             choices["auto.register.schemas"] = False  # the two exclude each other
+        self._client = client
         self._writer_schemas = WriterSchemas(client, patience_s if has_registry(settings) else 0.0)
         self._contexts = {record: SerializationContext(topic, MessageField.VALUE) for record, topic in topics.items()}
         self._serializers: dict[str, AvroSerializer] = {}
@@ -78,6 +79,10 @@ class Wire:
                     **choices,
                 },
             )
+
+    def close(self) -> None:
+        """Close the connection to the registry."""
+        self._client.close()
 
     def encode_delivery(self, delivery: Delivery) -> bytes:
         """Bytes of a delivery event.

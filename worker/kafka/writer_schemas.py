@@ -14,6 +14,8 @@ from worker.records import DeadLetterReason
 
 _NOT_FOUND: Final = 404
 _SCHEMA_NOT_FOUND: Final = {40403, 40400}  # the registry's code, and the one of Confluent's mock client
+_NO_SUCH_THING: Final = {400, 405, 410, 422}  # answers that asking again does not change
+_LARGEST_ID: Final = 2**31 - 1  # ids are Java ints; registries answer larger ones with anything but "not found"
 _REMEMBERED: Final = 1_000  # schemas by id; as many that are not known
 _UNKNOWN_FOR_S: Final = 60.0  # how long "not known" is believed before the registry is asked again
 _NO_PATIENCE_S: Final = 600.0  # after one id was waited for in vain, others are not for so long
@@ -70,6 +72,8 @@ class WriterSchemas:
         return found
 
     def _ask(self, identity: int | str) -> Any:
+        if isinstance(identity, int) and identity > _LARGEST_ID:
+            return _unknown(identity, "can't exist")
         now = time.monotonic()
         missing = self._missing.get(identity)
         if missing is not None and missing.is_given_up and now - missing.asked < _UNKNOWN_FOR_S:
@@ -111,7 +115,7 @@ class WriterSchemas:
             else:
                 schema = self._client.get_schema_by_guid(identity)
         except SchemaRegistryError as error:
-            if error.http_status_code == _NOT_FOUND and error.error_code in _SCHEMA_NOT_FOUND:
+            if _says_no(error, identity):
                 return None
             raise TransientError(f"The schema registry refused to give schema {identity}: {error}") from error
         except Exception as error:  # the client lets whatever its HTTP library raises through
@@ -128,6 +132,14 @@ class WriterSchemas:
         if not is_bounded(parsed):
             return _unknown(identity, "nests without end or has arrays of nothing")
         return parsed
+
+
+def _says_no(error: SchemaRegistryError, identity: int | str) -> bool:
+    """Whether the registry says that there is no such schema, rather than that it, or a proxy, has a problem."""
+    if error.http_status_code == _NOT_FOUND:
+        # A registry that knows no GUIDs has no such page.
+        return error.error_code in _SCHEMA_NOT_FOUND or isinstance(identity, str)
+    return error.http_status_code in _NO_SUCH_THING
 
 
 def _remember(memory: dict[int | str, Any], identity: int | str, what: Any) -> None:

@@ -11,7 +11,7 @@ from worker.cli.app import app
 from worker.cli.exit_codes import MEANINGS, ExitCode
 from worker.cli.terminal import probability_text
 
-COMMANDS = ("run", "check", "submit", "verdicts", "topics create")
+COMMANDS = ("run", "check", "submit", "verdicts", "topics create", "schemas check", "schemas register")
 
 
 def test_help_names_every_command(runner: CliRunner) -> None:

@@ -26,6 +26,9 @@ class _Registry(SchemaRegistryClient):  # type: ignore[misc]
         self.failure: Exception | None = None
         self.calls: list[int] = []
 
+    def get_schema_by_guid(self, *_: object, **__: object) -> Schema:
+        raise self.failure or NOT_FOUND
+
     def get_schema(self, schema_id: int, *_: object, **__: object) -> Schema:
         self.calls.append(schema_id)
         if self.failure is not None:
@@ -65,7 +68,7 @@ def schemas(registry: _Registry) -> WriterSchemas:
     return WriterSchemas(registry, PATIENCE_S)
 
 
-def _given_up(schemas: WriterSchemas, schema_id: int) -> bool:
+def _given_up(schemas: WriterSchemas, schema_id: int | str) -> bool:
     """Whether an event with this id would be a dead letter now, rather than wait."""
     try:
         schemas.get(schema_id, RECORD)
@@ -149,6 +152,30 @@ def test_a_hanging_registry_is_not_asked_for_each_partition(schemas: WriterSchem
     for schema_id in range(50):
         assert not _given_up(schemas, schema_id)
     assert len(registry.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("identity", "answer"),
+    [
+        ("01020304-0506-0708-090a-0b0c0d0e0f10", SchemaRegistryError(404, 0, "no such page")),
+        ("01020304-0506-0708-090a-0b0c0d0e0f10", SchemaRegistryError(405, 405, "method not allowed")),
+        (9, SchemaRegistryError(422, 42202, "not an id")),
+    ],
+)
+def test_an_id_the_registry_can_make_nothing_of_is_given_up(
+    schemas: WriterSchemas, registry: _Registry, clock: _Clock, identity: int | str, answer: Exception
+) -> None:
+    """Garbage that reads like an id must not hold its partition for good; Apicurio 2.6 has no page for GUIDs."""
+    registry.failure = answer
+    assert not _given_up(schemas, identity)
+    clock.now += PATIENCE_S
+    assert _given_up(schemas, identity)
+
+
+def test_impossible_ids_are_not_asked_for(schemas: WriterSchemas, registry: _Registry) -> None:
+    """Beyond Java's ints nothing is registered, and what registries answer to such an id can't be told from a fault."""
+    assert _given_up(schemas, 2**32 - 1)
+    assert registry.calls == []
 
 
 def test_known_schemas_need_no_registry(schemas: WriterSchemas, registry: _Registry) -> None:
