@@ -50,6 +50,7 @@ def test_alerts_that_were_promised_are_there() -> None:
         "LossgatePartitionsUnassigned",
         "LossgateDeadLetters",
         "LossgateReviewShare",
+        "LossgateRegistryAway",
         "LossgateDecodeFailures",
         "LossgateRejectShareMoved",
     }
