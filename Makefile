@@ -27,6 +27,16 @@ test: lint java helm  ## Every check: lint, then all tests (also against the loc
 nightly: $(STAMP)  ## Property and mutation tests with a hundred times the cases, and what else takes long (CASES=100)
 	@LOSSGATE_TEST_CASES=$(or $(CASES),100) $(BIN)/python -m pytest -q -m 'hypothesis or nightly' --timeout 7200
 
+# The seed, minutes and deliveries of `make chaos`; unset: a new seed, five minutes, 3000 deliveries.
+SEED ?=
+MINUTES ?=
+DELIVERIES ?=
+
+.PHONY: chaos
+chaos: $(STAMP) java  ## Workers, broker and object store hurt for minutes (SEED= MINUTES= DELIVERIES=), then an audit
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(DELIVERIES),--deliveries $(DELIVERIES))
+
 .PHONY: lint
 lint: $(STAMP)  ## Style, types, shell scripts, Dockerfile, compose file
 	@$(BIN)/ruff check --quiet
