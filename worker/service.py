@@ -77,7 +77,7 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
         fail=fail,
         stall_limit_s=stall_limit_s(settings.kafka_transaction_timeout_ms),
     )
-    lanes = Lanes(pipeline, ledger, fail=fail, count=settings.lanes)
+    lanes = Lanes(pipeline, ledger, fail=lambda error: intake.fail(error, at_work=True), count=settings.lanes)
 
     def on_poll() -> None:
         health.heartbeat()

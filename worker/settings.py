@@ -65,6 +65,13 @@ class Settings(BaseSettings):
     )
     prefetch_bytes: int = Field(8 * MIB, ge=MIB, description="Bytes librdkafka may fetch ahead of the poll loop.")
     lanes: int = Field(4, ge=1, le=256, description="Deliveries judged at the same time.")
+    quarantine_after_deaths: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="Deaths of the worker's process while it judges one delivery and nothing else, after which that "
+        "delivery becomes a dead letter.",
+    )
     drain_deadline_s: float = Field(
         30.0, gt=0, le=DAY_S, description="Time SIGTERM gives the deliveries in flight, seconds."
     )

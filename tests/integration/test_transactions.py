@@ -81,7 +81,7 @@ def _wait_until(condition: Callable[[], bool], within_s: float = 30) -> None:
 def _process(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     names = (
         *("kafka_bootstrap_servers", "kafka_group_id", "kafka_session_timeout_ms", "kafka_transaction_timeout_ms"),
-        *("deliveries_topic", "verdicts_topic", "dead_letters_topic", "windows_per_track"),
+        *("deliveries_topic", "verdicts_topic", "dead_letters_topic", "windows_per_track", "quarantine_after_deaths"),
     )
     environment = {f"LOSSGATE_{name.upper()}": str(getattr(settings, name)) for name in names}
     with log.open("wb") as output:

@@ -3,6 +3,7 @@
 Tests run it on a thread; `python -m tests.integration.trivial_worker` runs it in a process that can be killed.
 """
 
+import os
 import random
 import signal
 import threading
@@ -26,6 +27,7 @@ from worker.settings import Settings
 from worker.verdict import make_verdict
 
 DETECTOR = DetectorIdentity("trivial", "1", "00" * 32, "1")
+KILLER = "kills-the-process"  # the provider of deliveries that do
 ACCEPT = Judgement(Decision.ACCEPT, Reason.NO_LOSSY_TRACES, "Accepted unheard.")
 
 
@@ -36,6 +38,8 @@ class TrivialWorker:
         settings: as the worker's.
         nap_s: longest nap of a lane.
         wire: another wire, to play tricks with.
+        drain_s: time for what is in flight once told to stop.
+        on_delivery: called by a lane with each delivery, to play tricks with.
         wrap_producer: puts something around the producer, to play tricks with.
     """
 
@@ -44,11 +48,16 @@ class TrivialWorker:
         settings: Settings,
         nap_s: float = 0.02,
         wire: Wire | None = None,
+        drain_s: float = 10,
         wrap_producer: Callable[[Producer], Producer] = lambda producer: producer,
+        on_delivery: Callable[[Delivery], None] = lambda _delivery: None,
     ) -> None:
         self.settings = settings
         self.nap_s = nap_s
         self.wire = wire or Wire(settings)
+        self.drain_s = drain_s
+        self.on_delivery = on_delivery
+        self._closed = threading.Event()
         self.budget = Budget(settings.max_in_flight_deliveries, settings.max_in_flight_bytes, delivery_bytes(settings))
         self.ledger: Ledger[Outcome] = Ledger(self.budget)
         self.most_in_flight = 0
@@ -84,10 +93,11 @@ class TrivialWorker:
         """Run until `intake.stop`."""
         try:
             self.publisher.start()
-            self.is_drained = self.intake.run(drain_deadline_s=10)
+            self.is_drained = self.intake.run(self.drain_s)
         except BaseException as error:  # noqa: BLE001 -- told by `stop`
             self.failure = error
         finally:
+            self._closed.set()
             self.hold.set()
             self._lanes.shutdown(cancel_futures=True)
             self.publisher.close(10)
@@ -113,16 +123,29 @@ class TrivialWorker:
         self._lanes.submit(self._judge, ticket, delivery)
 
     def _judge(self, ticket: Ticket, delivery: Delivery) -> None:
+        try:
+            self._accept(ticket, delivery)
+        except BaseException as error:  # noqa: BLE001 -- told by `stop`
+            if not self._closed.is_set():
+                self.intake.fail(error, at_work=True)
+
+    def _accept(self, ticket: Ticket, delivery: Delivery) -> None:
         self.hold.wait()
         time.sleep(random.uniform(0, self.nap_s))  # noqa: S311 -- a nap
+        self.on_delivery(delivery)
         verdict = make_verdict(delivery, ACCEPT, DETECTOR, ticket.source, datetime.now(UTC), ticket.replay_id)
         if not self.ledger.complete(ticket, verdict):
             self.stale += 1
 
 
+def _kill_if_told(delivery: Delivery) -> None:
+    if delivery.provider == KILLER:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def main() -> None:
-    """Run until SIGTERM, with settings from the environment."""
-    worker = TrivialWorker(Settings(_env_file=None), nap_s=0.05)
+    """Run until SIGTERM, with settings from the environment; deliveries of `KILLER` kill the process."""
+    worker = TrivialWorker(Settings(_env_file=None), nap_s=0.05, on_delivery=_kill_if_told)
     signal.signal(signal.SIGTERM, lambda *_: worker.intake.stop())
     worker.run()
     if worker.failure is not None:

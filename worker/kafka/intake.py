@@ -17,6 +17,7 @@ from worker.constants import MAX_EVENT_BYTES, POLL_TIMEOUT_S, REPLAY_HEADER
 from worker.exceptions import BadEventError, FatalError, TransientError
 from worker.kafka.avro_records import MAX_ID_CHARACTERS, time_of
 from worker.kafka.budget import Budget
+from worker.kafka.gate import Gate
 from worker.kafka.ledger import Ledger, Partition, Ticket
 from worker.kafka.membership import MemberConsumer
 from worker.kafka.outcomes import Outcome
@@ -39,7 +40,7 @@ from worker.verdict import make_dead_letter
 log = structlog.get_logger(__name__)
 
 _FLOAT32_BYTES: Final = 4
-_PAUSED_POLL_S: Final = 0.02  # no message ends this poll early, so it bounds how late the intake resumes
+_BRIEF_POLL_S: Final = 0.02  # no message ends this poll early, so it bounds how late the intake resumes or goes on
 _REGISTRY_BACKOFF_S: Final = (0.5, 15.0)  # first and longest pause between look-ups while the registry is away
 _QUIESCE_S: Final = 10.0  # the longest a rebalance waits for the transaction in flight
 
@@ -100,20 +101,34 @@ class Intake:
         self._on_poll = on_poll
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
+        self._is_orderly = True  # what is given up is given up on purpose, not in the fall
         self._is_paused = False
         self._has_new_partitions = False
         self._undecided: dict[Partition, deque[tuple[Ticket, _Event]]] = {}  # the registry is to be asked again
         self._next_look_up = 0.0
         self._look_up_pause_s = _REGISTRY_BACKOFF_S[0]
         self._complaints: dict[int, float] = {}
+        self._gate: Gate[_Event] = Gate(
+            consumer,
+            ledger,
+            window=settings.max_in_flight_deliveries,
+            most_deaths=settings.quarantine_after_deaths,
+        )
+        consumer.on_commit = self._gate.on_commit
 
     def stop(self) -> None:
         """End the intake; from any thread, or a signal handler."""
         self._stopping.set()
 
-    def fail(self, error: BaseException) -> None:
-        """End the intake with an error that `run` raises; from any thread."""
+    def fail(self, error: BaseException, *, at_work: bool = False) -> None:
+        """End the intake with an error that `run` raises; from any thread.
+
+        Args:
+            error: what went wrong.
+            at_work: it came from judging a delivery, and counts like a death of the process: it may come again.
+        """
         self._failure = self._failure or error
+        self._is_orderly = self._is_orderly and not at_work and isinstance(error, FatalError)
         self._stopping.set()
 
     def run(self, drain_deadline_s: float) -> bool:
@@ -131,6 +146,13 @@ class Intake:
             FatalError: the consumer can't go on.
             BaseException: whatever `fail` was told.
         """
+        try:
+            return self._run(drain_deadline_s)
+        except BaseException as error:
+            self.fail(error)
+            raise
+
+    def _run(self, drain_deadline_s: float) -> bool:
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -140,7 +162,8 @@ class Intake:
             raise self._failure
         log.info("draining", in_flight=self._ledger.unsettled)
         deadline = time.monotonic() + drain_deadline_s
-        # What waits for the registry is last in its partition: nothing is held up by leaving it to the next owner.
+        # What waits, for the registry or at the gate, is last in its partition: nothing is held up by leaving it
+        # to the next owner.
         while self._ledger.unsettled > self._waiting() and time.monotonic() < deadline:
             self._step()
             if self._failure is not None:
@@ -153,7 +176,8 @@ class Intake:
 
     def _step(self) -> None:
         self._pause_or_resume()
-        message = self._consumer.poll(_PAUSED_POLL_S if self._is_paused else POLL_TIMEOUT_S)
+        is_brief = self._is_paused or self._gate.waiting
+        message = self._consumer.poll(_BRIEF_POLL_S if is_brief else POLL_TIMEOUT_S)
         self._on_poll()
         self._consumer.note_membership()
         LAST_POLL_TIMESTAMP.set_to_current_time()
@@ -167,6 +191,8 @@ class Intake:
             else:
                 self._complain(error)
         self._look_up_again()
+        if not self._stopping.is_set():
+            self._begin_what_is_due()
 
     def _pause_or_resume(self) -> None:
         """Pause all partitions while the budget is spent or the intake is stopping; those that came later too."""
@@ -189,9 +215,13 @@ class Intake:
         self._consumer.resume([each for each in self._consumer.assignment() if _key(each) not in undecided])
 
     def _take(self, event: _Event) -> None:
-        waiting = self._undecided.get((event.source.topic, event.source.partition))
-        if waiting is not None:  # already fetched when the partition was paused
-            if (ticket := self._enter(event, self._delivery_bytes)) is not None:
+        waiting = self._undecided.get((event.source.topic, event.source.partition))  # fetched before it was paused
+        must_wait = self._gate.must_wait(event.source)
+        if must_wait or waiting is not None:
+            ticket = self._enter(event, self._delivery_bytes)
+            if ticket is not None and must_wait:
+                self._gate.hold(ticket, event)
+            elif ticket is not None and waiting is not None:
                 waiting.append((ticket, event))
             return
         try:
@@ -199,10 +229,7 @@ class Intake:
         except TransientError as error:
             ticket = self._enter(event, self._delivery_bytes)
             if ticket is not None:
-                # Later events of this partition wait behind this one; the other partitions go on.
-                self._undecided[ticket.partition] = deque([(ticket, event)])
-                self._consumer.pause([TopicPartition(*ticket.partition)])
-                self._postpone_look_ups(error)
+                self._wait_for_registry(ticket, event, error)
         except BadEventError as error:
             ticket = self._enter(event, 0)
             if ticket is not None:
@@ -210,7 +237,36 @@ class Intake:
         else:
             ticket = self._enter(event, self._delivery_bytes)
             if ticket is not None:
-                self._dispatch(ticket, delivery)
+                self._start(ticket, delivery)
+
+    def _begin_what_is_due(self) -> None:
+        """Take the events that the gate lets through."""
+        for ticket, event, deaths, is_condemned in self._gate.due():
+            if is_condemned:
+                log.error("delivery_quarantined", deaths=deaths, **_where(event.source))
+                detail = f"The worker's process died {deaths} times while it judged this event and nothing else."
+                self._refuse(ticket, event, BadEventError(DeadLetterReason.QUARANTINED, detail))
+                continue
+            waiting = self._undecided.get(ticket.partition)
+            if waiting is not None:
+                waiting.append((ticket, event))
+                continue
+            try:
+                self._start(ticket, self._decode(event))
+            except TransientError as error:
+                self._wait_for_registry(ticket, event, error)
+            except BadEventError as error:
+                self._refuse(ticket, event, error)
+
+    def _start(self, ticket: Ticket, delivery: Delivery) -> None:
+        self._ledger.started(ticket)
+        self._dispatch(ticket, delivery)
+
+    def _wait_for_registry(self, ticket: Ticket, event: _Event, error: TransientError) -> None:
+        # Later events of this partition wait behind this one; the other partitions go on.
+        self._undecided[ticket.partition] = deque([(ticket, event)])
+        self._consumer.pause([TopicPartition(*ticket.partition)])
+        self._postpone_look_ups(error)
 
     def _enter(self, event: _Event, decoded_bytes: int) -> Ticket | None:
         ticket = self._ledger.polled(event.source, event.size + decoded_bytes, event.replay_id)
@@ -255,7 +311,7 @@ class Intake:
         except BadEventError as error:
             self._refuse(ticket, event, error)
         else:
-            self._dispatch(ticket, delivery)
+            self._start(ticket, delivery)
         self._look_up_pause_s = _REGISTRY_BACKOFF_S[0]
         waiting.popleft()
         if waiting:
@@ -278,7 +334,7 @@ class Intake:
         self._look_up_pause_s = min(_REGISTRY_BACKOFF_S[1], 2 * self._look_up_pause_s)
 
     def _waiting(self) -> int:
-        return sum(map(len, self._undecided.values()))
+        return self._gate.waiting + sum(map(len, self._undecided.values()))
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._ledger.assign(map(_key, partitions))
@@ -289,6 +345,8 @@ class Intake:
         with self._quiesce(_QUIESCE_S) as is_quiet:
             if not is_quiet:
                 log.warning("transaction_outlasts_revocation")
+            elif self._is_orderly:
+                self._gate.release(map(_key, partitions), is_failing=self._failure is not None)
             self._give_up(partitions)
         self._note_assignment("partitions_revoked", partitions)
 
@@ -299,6 +357,8 @@ class Intake:
     def _give_up(self, partitions: list[TopicPartition]) -> None:
         keys = {_key(each) for each in partitions}
         self._ledger.revoke(keys)
+        for ticket in self._gate.forget(keys):
+            self._ledger.drop(ticket)
         for key in keys:
             for ticket, _ in self._undecided.pop(key, ()):
                 self._ledger.drop(ticket)

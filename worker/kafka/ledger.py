@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from worker.kafka.attempts import Mark
 from worker.kafka.budget import Budget
 from worker.metrics import STALE_OUTCOMES
 from worker.records import Coordinates
@@ -41,6 +42,7 @@ class ReadyBatch(Generic[OutcomeT]):
 
     outcomes: tuple[tuple[Ticket, OutcomeT], ...]
     next_offsets: dict[Partition, int]  # to commit with them
+    marks: dict[Partition, Mark]  # to go with those offsets
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class _Entry(Generic[OutcomeT]):
     ticket: Ticket
     outcome: OutcomeT | None = None
     is_reserved: bool = True
+    is_at_work: bool = False
 
 
 @dataclass(slots=True)
@@ -56,6 +59,8 @@ class _Assigned(Generic[OutcomeT]):
     entries: deque[_Entry[OutcomeT]] = field(default_factory=deque)  # in the order of their offsets
     taken: int = 0  # so many of the first entries are in a transaction
     last_offset: int = -1
+    head: int | None = None  # the committed offset, once this owner has committed one
+    mark: Mark = field(default_factory=lambda: Mark(is_running=True))  # what stands with it
 
 
 class Ledger(Generic[OutcomeT]):
@@ -70,6 +75,7 @@ class Ledger(Generic[OutcomeT]):
         self._budget = budget
         self._assigned: dict[Partition, _Assigned[OutcomeT]] = {}
         self._open: dict[Ticket, _Entry[OutcomeT]] = {}  # without an outcome, of this and earlier assignments
+        self._at_work = 0
         self._last_assignment = 0
         self._turn = 0
         self._changed = threading.Condition()
@@ -127,6 +133,45 @@ class Ledger(Generic[OutcomeT]):
             self._budget.reserve(size)
             return ticket
 
+    @property
+    def at_work(self) -> int:
+        """Events that `started` was told of and that have no outcome yet, those of earlier assignments too."""
+        with self._changed:
+            return self._at_work
+
+    def started(self, ticket: Ticket) -> None:
+        """Note that an event is being judged now, or waits for a lane."""
+        with self._changed:
+            entry = self._open.get(ticket)
+            if entry is not None and not entry.is_at_work:
+                entry.is_at_work = True
+                self._at_work += 1
+
+    def is_open(self, ticket: Ticket) -> bool:
+        """Whether this ticket has neither an outcome nor been dropped."""
+        with self._changed:
+            return ticket in self._open
+
+    def is_first(self, ticket: Ticket) -> bool:
+        """Whether this event is not committed, and all before it are."""
+        with self._changed:
+            assigned = self._assigned.get(ticket.partition)
+            return bool(assigned and assigned.entries and assigned.entries[0].ticket == ticket)
+
+    def standing(self, partition: Partition) -> tuple[int | None, Mark]:
+        """Committed offset and mark of a partition; no offset if it isn't held, or none is known for certain."""
+        with self._changed:
+            assigned = self._assigned.get(partition)
+            if assigned is None or assigned.taken:
+                return None, Mark(is_running=True)
+            return assigned.head, assigned.mark
+
+    def note_mark(self, partition: Partition, head: int, mark: Mark) -> None:
+        """Note what was committed without an outcome."""
+        with self._changed:
+            if (assigned := self._assigned.get(partition)) is not None:
+                assigned.head, assigned.mark = head, mark
+
     def is_current(self, ticket: Ticket) -> bool:
         """Whether an outcome for this ticket would still be published."""
         with self._changed:
@@ -136,7 +181,7 @@ class Ledger(Generic[OutcomeT]):
     def complete(self, ticket: Ticket, outcome: OutcomeT) -> bool:
         """Enter the outcome of a ticket; False if it is dropped, because the ticket is stale or was used."""
         with self._changed:
-            entry = self._open.pop(ticket, None)
+            entry = self._close(ticket)
             if entry is None:
                 return False
             assigned = self._assigned.get(ticket.partition)
@@ -152,7 +197,7 @@ class Ledger(Generic[OutcomeT]):
     def drop(self, ticket: Ticket) -> None:
         """Give a stale ticket back without an outcome; a current one stays open."""
         with self._changed:
-            if not self.is_current(ticket) and (entry := self._open.pop(ticket, None)):
+            if not self.is_current(ticket) and (entry := self._close(ticket)):
                 self._release(entry)
 
     def take_ready(self, most: int) -> ReadyBatch[OutcomeT]:
@@ -163,6 +208,7 @@ class Ledger(Generic[OutcomeT]):
         """
         outcomes: list[tuple[Ticket, OutcomeT]] = []
         next_offsets: dict[Partition, int] = {}
+        marks: dict[Partition, Mark] = {}
         with self._changed:
             partitions = sorted(self._assigned)
             self._turn += 1
@@ -175,8 +221,9 @@ class Ledger(Generic[OutcomeT]):
                         break
                     outcomes.append((entry.ticket, entry.outcome))
                     next_offsets[partition] = entry.ticket.source.offset + 1
+                    marks[partition] = assigned.mark.committed(next_offsets[partition])
                     assigned.taken += 1
-        return ReadyBatch(tuple(outcomes), next_offsets)
+        return ReadyBatch(tuple(outcomes), next_offsets, marks)
 
     def committed(self, batch: ReadyBatch[OutcomeT]) -> None:
         """Settle a batch whose transaction was committed."""
@@ -186,6 +233,8 @@ class Ledger(Generic[OutcomeT]):
                 if assigned is not None and assigned.assignment == ticket.assignment:
                     entry = assigned.entries.popleft()
                     assigned.taken -= 1
+                    assigned.head = batch.next_offsets[ticket.partition]
+                    assigned.mark = batch.marks[ticket.partition]
                     self._release(entry)
             self._changed.notify_all()
 
@@ -224,6 +273,12 @@ class Ledger(Generic[OutcomeT]):
             if entry.outcome is not None:
                 self._release(entry)
                 STALE_OUTCOMES.inc()
+
+    def _close(self, ticket: Ticket) -> _Entry[OutcomeT] | None:
+        entry = self._open.pop(ticket, None)
+        if entry is not None:
+            self._at_work -= entry.is_at_work
+        return entry
 
     def _release(self, entry: _Entry[OutcomeT]) -> None:
         if entry.is_reserved:

@@ -1,10 +1,10 @@
 """A consumer whose membership in its group can be read from another thread."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 _FRESH_S: Final = 0.05
 _NO_GENERATION: Final = b"CGMDv2:\xff\xff\xff\xff"  # how librdkafka serialises "not a member of any generation"
@@ -18,10 +18,14 @@ class MemberConsumer(Consumer):
     (measured with 2.16: `memberid()` on another thread stops the process for ever).
     A noted membership that a rebalance has overtaken does no harm: the brokers refuse it, and the transaction is
     put back.
+
+    Attributes:
+        on_commit: told of the answers to asynchronous commits, from within `poll` and `close`.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        super().__init__(dict(config))
+        super().__init__({**config, "on_commit": self._on_commit})
+        self.on_commit: Callable[[KafkaError | None, list[TopicPartition]], None] = lambda _error, _partitions: None
         self._membership: bytes | None = None
         self._noted_at = 0.0
 
@@ -36,6 +40,9 @@ class MemberConsumer(Consumer):
         if now - self._noted_at >= _FRESH_S:
             self._noted_at = now
             self._membership = valid_membership(self.memberid(), self.consumer_group_metadata())
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        self.on_commit(error, partitions)
 
 
 def valid_membership(member_id: str | None, metadata: bytes) -> bytes | None:

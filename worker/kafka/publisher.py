@@ -192,7 +192,10 @@ class Publisher:
 
     def _run_transaction(self, batch: ReadyBatch[Outcome], membership: bytes) -> None:
         records = [self._records.record(ticket, outcome) for ticket, outcome in batch.outcomes]
-        offsets = [TopicPartition(*partition, offset) for partition, offset in batch.next_offsets.items()]
+        offsets = [
+            TopicPartition(*partition, offset, metadata=batch.marks[partition].to_metadata())
+            for partition, offset in batch.next_offsets.items()
+        ]
         self._transactions.run(records, offsets, membership)
 
     def _account(self, batch: ReadyBatch[Outcome], started: float) -> None:

@@ -77,6 +77,8 @@ class _Consumer:
         self.steps: deque[Step] = deque()
         self.held: list[TopicPartition] = []
         self.paused: set[int] = set()
+        self.offsets: dict[int, tuple[int, str]] = {}  # committed, with their metadata
+        self.on_commit: Any = None
         self.callbacks: dict[str, Any] = {}
         self.on_end: Callable[[], None] = lambda: None
 
@@ -95,6 +97,18 @@ class _Consumer:
 
     def note_membership(self) -> None:
         pass
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        assert timeout > 0
+        return [
+            TopicPartition(TOPIC, each.partition, *self.offsets.get(each.partition, (-1001, ""))) for each in partitions
+        ]
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> None:
+        assert asynchronous
+        for each in offsets:
+            self.offsets[each.partition] = each.offset, each.metadata
+        self.on_commit(None, offsets)
 
     def poll(self, _timeout: float) -> _Message | None:
         if not self.steps:
