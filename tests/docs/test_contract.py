@@ -1,5 +1,6 @@
 """The contract with consumers: a valid AsyncAPI document that says what the code does, and an example that works."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.schemas.compatibility import unreadable
 from worker.constants import REPLAY_HEADER
 from worker.kafka.schema_registry import newest_schema, published_schemas
 from worker.records import Decision
@@ -70,3 +72,14 @@ def test_references_lead_somewhere() -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r"\$ref: ([^\"#\s]+)", DOCUMENT)
     assert len(targets) > 5
     assert [target for target in targets if not (CONTRACT / target).exists()] == []
+
+
+def test_the_schema_in_the_flink_example_reads_our_verdicts() -> None:
+    """The example can't be run here; that its schema reads every version of ours into its columns can be seen."""
+    text = (CONTRACT / "examples" / "verdicts.flink.sql").read_text("utf-8")
+    (found,) = re.findall(r"'value.avro-confluent.schema' = '(.*?)'", text, re.DOTALL)
+    schema = json.loads(found)
+    columns = re.findall(r"^  (\w+) +[A-Z]+(?:\(3\))?(?: NOT NULL)?,$", text, re.MULTILINE)
+    assert [field["name"] for field in schema["fields"]] == columns
+    versions = [json.loads(each.text) for each in published_schemas() if each.record == "verdict"]
+    assert [unreadable(version, schema) for version in versions] == [[]] * len(versions)
