@@ -6,7 +6,7 @@ from prometheus_client import REGISTRY
 
 from tests.helm.support import one, render
 from worker import metrics
-from worker.records import Decision, Reason
+from worker.records import DeadLetterReason, Decision, Reason
 
 METRIC = re.compile(r"\blossgate_[a-z_]+\b(?=\{)")
 
@@ -35,7 +35,7 @@ def test_every_label_value_exists() -> None:
     text = " ".join(str(rule["expr"]) for rule in _rules().values())
     reasons = {name for group in re.findall(r'reason=~?"([A-Z_|]+)"', text) for name in group.split("|")}
     assert reasons
-    assert reasons <= {reason.value for reason in Reason}
+    assert reasons <= {reason.value for kind in (Reason, DeadLetterReason) for reason in kind}
     assert set(re.findall(r'decision="([A-Z]+)"', text)) <= {decision.value for decision in Decision}
     # What a review verdict says of the network's own doubt is no failure to fetch or decode.
     assert {"UNCERTAIN", "BANDWIDTH_TOO_LOW", "SILENT", "TOO_SHORT"}.isdisjoint(reasons)
