@@ -13,13 +13,18 @@ from hypothesis import HealthCheck, settings
 FACTOR = int(os.environ.get("LOSSGATE_TEST_CASES", "1"))
 
 
+settings.register_profile(
+    "lossgate",
+    max_examples=100 * FACTOR,
+    derandomize=FACTOR == 1,
+    database=None,
+    print_blob=True,
+    deadline=None,  # whatever hangs is ended by pytest's own limit; busy cores are no failure
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("lossgate")
+
+
 def cases(count: int) -> Callable[[Any], Any]:
     """Settings for a property test of ``count`` cases in `make test`."""
-    return settings(
-        max_examples=count * FACTOR,
-        derandomize=FACTOR == 1,
-        database=None,
-        print_blob=True,
-        deadline=None,  # whatever hangs is ended by pytest's own limit; two busy cores are no failure
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
+    return settings(max_examples=count * FACTOR)

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+import tests.cases  # noqa: F401 -- loads hypothesis's profile before any test is read
 from demo.kafka.local_kafka import LocalKafka
 from tests.integration.support import Topics
 

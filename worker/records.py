@@ -77,6 +77,7 @@ class Decoder(StrEnum):
 
     TENSORFLOW_IO = "TENSORFLOW_IO"
     LIBSNDFILE = "LIBSNDFILE"
+    BUILT_IN = "BUILT_IN"  # Lossgate's own, for FLACs of depths neither library reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ for FLAC the last frame is asked as well (`flac_frames`).
 import struct
 from dataclasses import dataclass
 
+from worker.audio.flac_frames import LONGEST_HEADER, parse_frame_header
 from worker.constants import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ
 from worker.exceptions import UnusableAudioError
 from worker.records import Reason
@@ -66,6 +67,11 @@ class ContainerInfo:
         if self.is_float:
             return self.bit_depth == 32  # noqa: PLR2004 -- float32; float64 it refuses
         return self.bit_depth in _TENSORFLOW_IO_DEPTHS
+
+    @property
+    def only_built_in_reads(self) -> bool:
+        """Whether neither library reads this: libsndfile knows the same depths of FLAC as tensorflow-io."""
+        return self.container == "flac" and self.bit_depth not in _TENSORFLOW_IO_DEPTHS
 
 
 def id3_bytes(head: bytes) -> int:
@@ -126,6 +132,8 @@ def _name(head: bytes, prefix_bytes: int) -> str:
     for magic, offset, name in _OTHERS:
         if head[offset : offset + len(magic)] == magic:
             return name
+    if parse_frame_header(head[:LONGEST_HEADER]) is not None:
+        return "a stream of FLAC frames without their header"
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # noqa: PLR2004 -- ADTS sync word
         return "an AAC stream (ADTS)"
     if prefix_bytes or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):  # noqa: PLR2004 -- MPEG sync

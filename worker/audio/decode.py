@@ -2,6 +2,7 @@
 
 tensorflow-io reads the windows as slices; it is bit-exact for what `ContainerInfo.tensorflow_io_reads` names.
 libsndfile is the second decoder: for the formats tensorflow-io refuses or misreads, and where it raises.
+`flac_reader` is the third: for FLACs of depths neither library reads (12, 20, 32 bit).
 tensorflow-io never sees a FLAC whose announced length isn't the real one: it would wait for ever.
 """
 
@@ -19,15 +20,15 @@ from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
 from model.framing import Window, analysis_rate_hz, plan_windows, to_segment
 from worker.audio.announced_length import AnnouncedLength
 from worker.audio.container import ContainerInfo, check_duration, id3_bytes, parse_header
-from worker.audio.flac_frames import frame_ends
+from worker.audio.flac_length import total_samples
+from worker.audio.flac_reader import FlacReader
+from worker.audio.flac_subframes import FrameError
 from worker.audio.limits import Limits
 from worker.audio.object_store import StoredObject
 from worker.constants import HEADER_PROBE_BYTES
 from worker.exceptions import UnusableAudioError
 from worker.records import AudioFacts, DecodedAudio, Decoder, Reason
 
-_TAGS_BYTES = HEADER_PROBE_BYTES  # what may follow the last frame: ID3v1, APE tags, padding
-_MAX_FRAME_OVERHEAD = 64  # bytes of headers around a frame's samples, generously
 _INT16_SCALE, _INT32_SCALE, _UINT8_SCALE = 2.0**-15, 2.0**-31, 2.0**-7
 
 ReadWindow = Callable[[Window], NDArray[np.float32]]
@@ -52,7 +53,7 @@ def decode_object(stored: StoredObject, limits: Limits) -> DecodedAudio:
         UnusableAudioError: it isn't usable audio.
     """
     info = _header(stored)
-    total = _total_samples(stored, info) if info.container == "flac" else info.total_samples or 0
+    total = total_samples(stored, info) if info.container == "flac" else info.total_samples or 0
     check_duration(total, info.rate_hz, limits.max_duration_s)
     if info.container == "flac":
         _check_last_frame(stored, info, total)
@@ -81,35 +82,10 @@ def _header(stored: StoredObject) -> ContainerInfo:
     return parse_header(head, stored.size_bytes, prefix)
 
 
-def _total_samples(stored: StoredObject, info: ContainerInfo) -> int:
-    """Find out how many samples a FLAC really holds: its last frame says so.
-
-    Raises:
-        UnusableAudioError: CORRUPT where that isn't what STREAMINFO announces.
-    """
-    longest_frame = info.max_block_samples * info.channels * (info.bit_depth + 8) // 8 + _MAX_FRAME_OVERHEAD
-    tail_bytes = min(stored.size_bytes - info.prefix_bytes, longest_frame + _TAGS_BYTES)
-    tail = stored.read_at(stored.size_bytes - tail_bytes, tail_bytes)
-    ends = list(
-        frame_ends(tail, channels=info.channels, bit_depth=info.bit_depth, block_samples=info.min_block_samples)
-    )
-    announced = info.total_samples
-    if not ends:
-        raise _corrupt("The FLAC has no audio frame near its end: it is cut off or damaged there; deliver it again.")
-    last = ends[0]
-    if announced is not None and all(end.sample != announced for end in ends):
-        difference = announced - last.sample
-        what = f"{difference:,} are missing" if difference > 0 else f"{-difference:,} more are there"
-        raise _corrupt(
-            f"The FLAC announces {announced:,} samples, {what}; it was cut off or altered, deliver it again."
-        )
-    return announced or last.sample
-
-
 def _check_last_frame(stored: StoredObject, info: ContainerInfo, total: int) -> None:
     """Decode the last samples: the last frame's header may be there and the rest of it cut off."""
     length = min(info.max_block_samples, total)
-    read = _libsndfile_reader(stored, info, total)
+    _, read = _exact_reader(stored, info, total)
     try:
         read(Window(total - length, length))
     except UnusableAudioError as error:
@@ -128,7 +104,15 @@ def _segments(
             return Decoder.TENSORFLOW_IO, _read_all(_tensorflow_io_reader(stored), info, windows)
         except tf.errors.OpError:
             pass  # libsndfile has the last word: it says where the damage is, or reads what tensorflow-io can't
-    return Decoder.LIBSNDFILE, _read_all(_libsndfile_reader(stored, info, total), info, windows)
+    decoder, read = _exact_reader(stored, info, total)
+    return decoder, _read_all(read, info, windows)
+
+
+def _exact_reader(stored: StoredObject, info: ContainerInfo, total: int) -> tuple[Decoder, ReadWindow]:
+    """Pick the decoder that reads this format and says where it is damaged."""
+    if info.only_built_in_reads:
+        return Decoder.BUILT_IN, _built_in_reader(stored, info, total)
+    return Decoder.LIBSNDFILE, _libsndfile_reader(stored, info, total)
 
 
 def _read_all(read: ReadWindow, info: ContainerInfo, windows: tuple[Window, ...]) -> NDArray[np.float32]:
@@ -174,7 +158,9 @@ def _libsndfile_reader(stored: StoredObject, info: ContainerInfo, total: int) ->
     try:
         audio = soundfile.SoundFile(stream)
     except soundfile.LibsndfileError as error:
-        msg = f"Neither decoder reads this {info.bit_depth}-bit {info.container.upper()}: {error.error_string}"
+        if info.container == "flac":
+            raise _corrupt("The FLAC is damaged between its header and its audio; deliver it again.") from None
+        msg = f"No decoder reads this {info.bit_depth}-bit WAV: {error.error_string}"
         raise UnusableAudioError(Reason.UNSUPPORTED_FORMAT, msg) from None
     if (audio.samplerate, audio.channels) != (info.rate_hz, info.channels):
         raise _corrupt("The decoder finds another sampling rate or channel count than the header; deliver it again.")
@@ -188,6 +174,21 @@ def _libsndfile_reader(stored: StoredObject, info: ContainerInfo, total: int) ->
         if len(samples) < window.length:
             raise _short(window, len(samples))
         return _bounded(samples) if info.is_float else samples
+
+    return read
+
+
+def _built_in_reader(stored: StoredObject, info: ContainerInfo, total: int) -> ReadWindow:
+    try:
+        reader = FlacReader(stored.stream, info, total)
+    except FrameError as error:
+        raise _corrupt(f"The FLAC is damaged: {error}; deliver it again.") from None
+
+    def read(window: Window) -> NDArray[np.float32]:
+        try:
+            return reader.read_float(window.start, window.length)
+        except FrameError:
+            raise _short(window, 0) from None
 
     return read
 

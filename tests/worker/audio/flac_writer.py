@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from worker.audio.flac_frames import crc8
 
-_DEPTH_CODES = {8: 1, 12: 2, 16: 4, 20: 5, 24: 6, 32: 7}
+_DEPTH_CODES = {8: 1, 12: 2, 16: 4, 20: 5, 24: 6, 32: 7}  # others: as STREAMINFO says
 
 
 def _crc16_of(value: int) -> int:
@@ -41,7 +41,7 @@ def write_flac(samples: NDArray[np.int64], rate_hz: int, depth: int, *, block: i
     out = bytearray(b"fLaC\x80\x00\x00\x22" + info)
     for number, start in enumerate(range(0, count, block)):
         part = samples[start : start + block].astype(np.int64)
-        header = bytes([0xFF, 0xF8, 7 << 4, (channels - 1) << 4 | _DEPTH_CODES[depth] << 1, number])
+        header = bytes([0xFF, 0xF8, 7 << 4, (channels - 1) << 4 | _DEPTH_CODES.get(depth, 0) << 1, number])
         header += (len(part) - 1).to_bytes(2, "big")
         frame = header + bytes([crc8(header)])
         bits = (part[..., None] >> np.arange(depth - 1, -1, -1)) & 1  # (n, channels, depth)

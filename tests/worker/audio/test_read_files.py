@@ -146,14 +146,43 @@ def test_hole_in_the_middle(refused: Refused, write: Write) -> None:
 
 
 @pytest.mark.parametrize("depth", [12, 20, 32])
-def test_depths_no_decoder_reads(refused: Refused, inbox: Path, depth: int) -> None:
-    """Legal but rare depths go to review with their depth named."""
-    samples = np.random.default_rng(0).integers(-1000, 1000, (140_000, 1))
+def test_depths_only_the_built_in_decoder_reads(pool: DecoderPool, refused: Refused, inbox: Path, depth: int) -> None:
+    """Legal but rare depths are decoded bit for bit, and damage in them is found like in any other."""
+    limit = 1 << (depth - 1)
+    samples = np.random.default_rng(0).integers(-limit, limit, (140_000, 2))
     path = inbox / f"{depth}-bit.flac"
-    path.write_bytes(write_flac(samples, 44_100, depth))
-    error = refused(path)
-    assert error.reason == Reason.UNSUPPORTED_FORMAT
-    assert f"{depth}-bit" in error.detail
+    path.write_bytes(write_flac(samples, 44_100, depth, block=4_096))
+    audio = pool.read(str(path), None)
+    (window,) = plan_windows(140_000, 44_100, 3)
+    expected = (samples[window.start : window.start + window.length] / limit).astype(np.float32)
+    np.testing.assert_array_equal(expected[None], audio.segments)
+    assert (audio.facts.decoder, audio.facts.bit_depth) == (Decoder.BUILT_IN, depth)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert refused(path).reason == Reason.CORRUPT
+
+
+def test_flac_that_changes_its_format(refused: Refused, inbox: Path) -> None:
+    """A stream of unannounced length may change its rate, depth or channels midway; one verdict can't cover it."""
+    path = inbox / "changing.flac"
+    first = write_flac(np.zeros((140_000, 2), np.int64), 44_100, 16, block=4_096)
+    for last, what in (
+        (write_flac(np.zeros((4_096, 1), np.int64), 44_100, 16, block=4_096), "1 channel"),
+        (write_flac(np.zeros((4_096, 2), np.int64), 44_100, 24, block=4_096), "24 bits"),
+    ):
+        path.write_bytes(with_total_samples(first, 0) + last[42:])
+        error = refused(path)
+        assert error.reason == Reason.UNSUPPORTED_FORMAT
+        assert what in error.detail
+
+
+@pytest.mark.parametrize("cut", [1, 40, 5_000])
+def test_unannounced_length_cut_off(refused: Refused, write: Write, cut: int) -> None:
+    """Where the header can't tell that something is missing, the last frame does."""
+    path = write()
+    path.write_bytes(with_total_samples(path.read_bytes(), 0)[:-cut])
+    assert refused(path).reason == Reason.CORRUPT
 
 
 def test_wav_named_flac(pool: DecoderPool, write: Write) -> None:

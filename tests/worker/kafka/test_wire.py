@@ -32,7 +32,7 @@ from worker.kafka.avro_bounds import is_bounded, without_logical_types
 from worker.kafka.avro_records import dead_letter_to_avro, verdict_to_avro
 from worker.kafka.schema_registry import PublishedSchema, published_schemas
 from worker.kafka.wire import Wire
-from worker.records import DeadLetter, DeadLetterReason, Decision, Delivery, Judgement, Reason, Verdict
+from worker.records import DeadLetter, DeadLetterReason, Decision, Decoder, Delivery, Judgement, Reason, Verdict
 from worker.settings import Settings
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -69,9 +69,16 @@ RAW_VALUES = {
 
 
 QUARANTINED = dataclasses.replace(DEAD_LETTER, reason=DeadLetterReason.QUARANTINED)
+READ_BY_US = dataclasses.replace(
+    VERDICT,
+    judgement=dataclasses.replace(
+        VERDICT.judgement, facts=dataclasses.replace(VERDICT.judgement.facts, bit_depth=20, decoder=Decoder.BUILT_IN)
+    ),
+)
 WRITTEN = {
     "delivery.v1": (DELIVERY, WIRE.decode_delivery),
     "verdict.v1": (VERDICT, WIRE.decode_verdict),
+    "verdict.v2": (READ_BY_US, WIRE.decode_verdict),
     "dead_letter.v1": (DEAD_LETTER, WIRE.decode_dead_letter),
     "dead_letter.v2": (QUARANTINED, WIRE.decode_dead_letter),
 }
@@ -251,6 +258,7 @@ def test_published_schemas_do_not_change() -> None:
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in SCHEMAS.glob("*.avsc")} == {
         "delivery.v1.avsc": "ac28046c84a95036",
         "verdict.v1.avsc": "1faaa18fc57f9dd1",
+        "verdict.v2.avsc": "3fcfd3acad137629",
         "dead_letter.v1.avsc": "d431307b1da15f19",
         "dead_letter.v2.avsc": "32fa6322c0809bc5",
     }
@@ -259,6 +267,7 @@ def test_published_schemas_do_not_change() -> None:
         ("verdict", 1),
         ("dead_letter", 1),
         ("dead_letter", 2),
+        ("verdict", 2),
     ]
 
 
