@@ -33,7 +33,7 @@ _SECRET_PAIR = re.compile(
     r"[\w.-]*(?:pass(?:word|wd|phrase)|secret|token|api_?key|access_?key(?:_id)?))['\"]?\s*[=:]\s*['\"]?)[^\s&'\",;}]+"
 )
 
-_QUIET_LOGGERS = ("absl", "botocore", "httpcore", "httpx", "s3transfer", "tensorflow", "urllib3")
+_QUIET_LOGGERS = ("absl", "botocore", "httpcore", "httpcore2", "httpx", "httpx2", "s3transfer", "tensorflow", "urllib3")
 
 
 def quiet_tensorflow() -> None:

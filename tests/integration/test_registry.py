@@ -20,14 +20,14 @@ from demo.registry.local_registry import LocalRegistry
 from tests.integration.support import Topics, committed, delivery_of, publish, wait_for
 from tests.integration.trivial_worker import TrivialWorker
 from worker.cli.app import app
-from worker.exceptions import BadEventError, FatalError
+from worker.exceptions import BadEventError, FatalError, TransientError
 from worker.kafka.avro_bounds import without_logical_types
 from worker.kafka.avro_records import delivery_to_avro
 from worker.kafka.schema_registry import newest_schema
 from worker.kafka.subjects import COMPATIBILITY, check_schemas, register_schemas
 from worker.kafka.wire import Wire
 from worker.metrics import LAST_POLL_TIMESTAMP, WAITING_FOR_REGISTRY
-from worker.records import DeadLetterReason, Delivery
+from worker.records import DeadLetterReason, Delivery, Verdict
 from worker.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -49,10 +49,11 @@ def names() -> Topics:
     return Topics(f"{name}.deliveries", f"{name}.verdicts", f"{name}.dead-letters")
 
 
-def _settings(registry: LocalRegistry, topics: Topics, **more: Any) -> Settings:
+def _settings(registry: LocalRegistry, topics: Topics, timeout_s: float = 20, **more: Any) -> Settings:
     return Settings(
         _env_file=None,
         schema_registry_url=registry.url,
+        schema_registry_properties={"timeout": str(timeout_s)},
         deliveries_topic=topics.deliveries,
         verdicts_topic=topics.verdicts,
         dead_letters_topic=topics.dead_letters,
@@ -172,6 +173,7 @@ def test_a_worker_outlasts_a_registry_that_lags_and_hangs(
     settings = _settings(
         registry,
         topics,
+        timeout_s=2,
         kafka_bootstrap_servers=local_kafka.bootstrap_servers,
         kafka_group_id=f"group-{topics.deliveries}",
     )
@@ -203,3 +205,54 @@ def test_a_worker_outlasts_a_registry_that_lags_and_hangs(
     assert {struct.unpack(">bI", each.value()[:5])[1] for each in verdicts} == {
         each.schema_id for each in check_schemas(settings) if each.published.record == "verdict"
     }
+
+
+def _is_known(wire: Wire, event: bytes) -> bool:
+    try:
+        wire.decode_delivery(event)
+    except TransientError:  # a machine with much else to do may not answer in time
+        return False
+    return True
+
+
+class _Counting(Wire):
+    """A wire that counts the verdicts the registry did not let it write."""
+
+    failed = 0
+
+    def encode_verdict(self, verdict: Verdict) -> bytes:
+        try:
+            return super().encode_verdict(verdict)
+        except TransientError:
+            self.failed += 1
+            raise
+
+
+def test_a_worker_outlasts_a_registry_that_hangs_at_its_first_verdict(
+    registry: LocalRegistry, local_kafka: LocalKafka, topics: Topics
+) -> None:
+    """A verdict whose schema can't be registered yet waits; it is published once, when the registry is back."""
+    settings = _settings(
+        registry,
+        topics,
+        timeout_s=2,
+        kafka_bootstrap_servers=local_kafka.bootstrap_servers,
+        kafka_group_id=f"group-{topics.deliveries}",
+    )
+    schema = _changed()
+    event = _written(delivery_of("/in/a.flac", "a"), schema, _register(registry, topics, schema))
+    with closing(_Counting(settings)) as wire, TrivialWorker(settings, wire=wire) as worker:
+        _until(lambda: _is_known(wire, event))
+        worker.hold.clear()
+        publish(local_kafka.bootstrap_servers, topics.deliveries, [event])
+        _until(lambda: worker.ledger.unsettled == 1)
+        registry.pause()
+        try:
+            worker.hold.set()
+            _until(lambda: wire.failed > 1)
+            assert time.time() - LAST_POLL_TIMESTAMP._value.get() < 5
+        finally:
+            registry.resume()
+        wait_for(1, local_kafka.bootstrap_servers, topics.verdicts, within_s=60)
+    assert worker.is_drained
+    assert len(committed(local_kafka.bootstrap_servers, topics.verdicts)) == 1

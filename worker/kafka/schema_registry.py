@@ -5,17 +5,23 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
+import httpx
+import httpx2
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from worker.exceptions import SettingsError
 from worker.settings import Settings
 
 # A look-up runs on the poll thread; the intake tries again by itself, so the client does not.
-_CLIENT_DEFAULTS: Final = {"timeout": 2.0, "max.retries": 0}
+_CLIENT_DEFAULTS: Final = {"max.retries": 0}
+_LOOK_UP_TIMEOUT_S: Final = 2.0
 # Properties the client insists on getting as numbers.
 _NUMBERS: Final = {"timeout", "max.retries", "retries.wait.ms", "retries.max.wait.ms"}
 # Properties of Confluent's Avro serializer rather than of the client.
 SERIALIZER_PROPERTIES: Final = ("auto.register.schemas", "normalize.schemas", "use.latest.version")
+
+UNREACHABLE: Final = (OSError, httpx2.HTTPError, httpx.HTTPError)
+"""What the client lets through when the registry does not answer: it takes httpx2, or httpx where that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +55,13 @@ def has_registry(settings: Settings) -> bool:
     return url is not None and not url.startswith("mock://")
 
 
-def connect(settings: Settings, topics: dict[str, str]) -> SchemaRegistryClient:
+def connect(settings: Settings, topics: dict[str, str], timeout_s: float = _LOOK_UP_TIMEOUT_S) -> SchemaRegistryClient:
     """Client of the configured registry; without one, an in-process client that knows the catalogue's schemas.
 
     Args:
         settings: where the registry is.
         topics: topic of each record, for the subjects.
+        timeout_s: the longest wait for an answer, where the user sets none.
 
     Raises:
         SettingsError: a property of the registry client is wrong, or the catalogue's ids have a gap.
@@ -67,7 +74,7 @@ def connect(settings: Settings, topics: dict[str, str]) -> SchemaRegistryClient:
                 for name, secret in settings.schema_registry_properties.items()
                 if name not in SERIALIZER_PROPERTIES
             }
-            return SchemaRegistryClient.new_client({**_CLIENT_DEFAULTS, "url": url, **properties})
+            return SchemaRegistryClient.new_client({**_CLIENT_DEFAULTS, "timeout": timeout_s, "url": url, **properties})
         except (ValueError, TypeError) as error:
             raise SettingsError(
                 f"LOSSGATE_SCHEMA_REGISTRY_URL or LOSSGATE_SCHEMA_REGISTRY_PROPERTIES can't work: {error}"

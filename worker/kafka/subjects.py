@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import httpx
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
 from worker.exceptions import FatalError, SettingsError, TransientError
-from worker.kafka.schema_registry import PublishedSchema, connect, has_registry, published_schemas
+from worker.kafka.schema_registry import UNREACHABLE, PublishedSchema, connect, has_registry, published_schemas
 from worker.settings import Settings
 
 COMPATIBILITY: Final = "FULL_TRANSITIVE"
 """Every version reads what every other wrote; what our schemas promise (`schemas/README.md`)."""
 
+_TIMEOUT_S: Final = 30.0  # a person waits, and no poll loop
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 
@@ -67,7 +67,7 @@ def _open(settings: Settings) -> tuple[SchemaRegistryClient, dict[str, str]]:
         "verdict": settings.verdicts_topic,
         "dead_letter": settings.dead_letters_topic,
     }
-    return connect(settings, topics), {record: f"{topic}-value" for record, topic in topics.items()}
+    return connect(settings, topics, _TIMEOUT_S), {record: f"{topic}-value" for record, topic in topics.items()}
 
 
 def _state(client: SchemaRegistryClient, subject: str, published: PublishedSchema) -> SchemaState:
@@ -98,5 +98,5 @@ class _Told:
                     f"The registry refuses a schema as incompatible with what its subject holds: {error}"
                 ) from error
             raise FatalError(f"The schema registry refused: {error}") from error
-        if isinstance(error, OSError | httpx.HTTPError):
+        if isinstance(error, UNREACHABLE):
             raise TransientError(f"The schema registry did not answer: {error!r}") from error

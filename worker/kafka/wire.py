@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import fastavro
-import httpx
 from confluent_kafka.schema_registry import Schema, SchemaRegistryError, topic_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.serde import SchemaId
@@ -24,7 +23,7 @@ from worker.kafka.avro_records import (
     verdict_from_avro,
     verdict_to_avro,
 )
-from worker.kafka.schema_registry import connect, has_registry, newest_schema, serializer_properties
+from worker.kafka.schema_registry import UNREACHABLE, connect, has_registry, newest_schema, serializer_properties
 from worker.kafka.writer_schemas import WriterSchemas
 from worker.records import DeadLetter, DeadLetterReason, Delivery, Verdict
 from worker.settings import Settings
@@ -126,7 +125,7 @@ class Wire:
             if error.http_status_code in _GIVEN_UP:
                 raise FatalError(f"The schema registry refuses the schema of {record}: {error}") from error
             raise TransientError(f"The schema registry could not take the schema of {record}: {error}") from error
-        except (OSError, httpx.HTTPError) as error:
+        except UNREACHABLE as error:
             raise TransientError(f"The schema registry did not answer: {error!r}") from error
 
     def _decode(self, record: str, value: bytes | None, build: Callable[[Mapping[str, Any]], RecordT]) -> RecordT:

@@ -13,6 +13,7 @@ from typing import Any
 
 import fastavro
 import httpx
+import httpx2
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 from hypothesis import given, settings
@@ -332,6 +333,7 @@ def test_registry_failures_are_no_fault_of_the_event(monkeypatch: pytest.MonkeyP
         (SchemaRegistryError(409, 409, "incompatible"), FatalError),
         (SchemaRegistryError(500, 50001, "store"), TransientError),
         (httpx.ConnectError("refused"), TransientError),
+        (httpx2.ReadTimeout("timed out"), TransientError),
     ],
 )
 def test_registry_failures_when_writing(
