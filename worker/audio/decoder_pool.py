@@ -26,6 +26,7 @@ MAX_TASKS_PER_CHILD = 500
 """Objects after which a child is replaced: whatever a decoder leaks stays bounded."""
 
 _START_LIMIT_S = 120.0
+_START_ATTEMPTS = 3  # in a row; one child that is killed while it starts (out of memory) is no broken installation
 
 
 class DecoderPool:
@@ -46,6 +47,7 @@ class DecoderPool:
         self._lock = threading.Lock()
         self._children: set[ChildProcess] = set()
         self._closed = False
+        self._failed_starts = 0  # in a row
 
     def __enter__(self) -> Self:
         for _ in range(self._settings.decoder_processes):
@@ -142,11 +144,20 @@ class DecoderPool:
 
         def wait() -> None:
             if child.wait_until_ready(_START_LIMIT_S):
+                with self._lock:
+                    self._failed_starts = 0
                 self._release(child)
                 return
+            with self._lock:
+                self._children.discard(child)
+                self._failed_starts += 1
+                gives_up = self._failed_starts >= _START_ATTEMPTS
             if not self._closed:
-                log.error("decoder_start_failed", stderr=child.last_words())
-                self._idle.put(None)
+                log.error("decoder_start_failed", stderr=child.last_words(), gives_up=gives_up)
             child.close()
+            if gives_up and not self._closed:
+                self._idle.put(None)
+            else:
+                self._start_child()  # does nothing once closed
 
         threading.Thread(target=wait, daemon=True, name="decoder-start").start()

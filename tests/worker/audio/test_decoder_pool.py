@@ -147,6 +147,14 @@ def test_child_that_cannot_start(inbox: Path, write: Write, monkeypatch: pytest.
         decoders.read(str(write()), None)
 
 
+def test_child_killed_while_it_starts(inbox: Path, write: Write) -> None:
+    """A child that dies before it is ready is replaced: the worker goes on, and the object is read."""
+    with DecoderPool(make_settings(inbox)) as decoders:
+        (child,) = decoders._children
+        os.kill(child.pid, signal.SIGKILL)
+        assert decoders.read(str(write()), None).facts.container == "flac"
+
+
 ORPHANING = """
 import os, signal, sys
 from tests.worker.audio.conftest import make_settings
