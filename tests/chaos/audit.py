@@ -1,6 +1,6 @@
 """Compares what was sent with what came out: lost, duplicated, misordered, stuck.  Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -36,6 +36,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Postponed:
+    """A committed record of the retries topic, read from its start."""
+
+    place: Place
+    source: Place  # of its event
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """All that was seen.
 
@@ -45,6 +54,7 @@ class Observation:
         outcomes: the verdicts and dead-letters topics.
         committed: offsets of the group at the end: the next event of each partition.
         commit_history: the same, noted from time to time, oldest first.
+        postponed: the retries topic.
     """
 
     acknowledged: Collection[str]
@@ -52,6 +62,7 @@ class Observation:
     outcomes: Sequence[Outcome]
     committed: Mapping[Partition, int]
     commit_history: Sequence[Mapping[Partition, int]] = ()
+    postponed: Sequence[Postponed] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +89,10 @@ def audit(seen: Observation) -> Findings:
     """Find what the guarantee excludes.
 
     An event is *lost* that was acknowledged and is not in its topic, or has no outcome;
-    *duplicated* that has more than one; *stuck* that the group's offsets have not passed.
+    *duplicated* that has more than one, or was postponed twice for the same try;
+    *stuck* that the group's offsets have not passed, in the deliveries topic or in that of the retries.
     Outcomes are *misordered* where two events of one partition have theirs in one partition of the same topic
-    the other way round, and commits where an offset went back.
+    the other way round, unless one was postponed, and commits where an offset went back.
     """
     found = Findings()
     by_source: defaultdict[Place, list[Outcome]] = defaultdict(list)
@@ -97,13 +109,29 @@ def audit(seen: Observation) -> Findings:
             found.duplicated.append(f"{event.name} at {_text(event.place)} has {len(outcomes)} outcomes")
         if outcomes and outcomes[0].kind is not event.expected:
             found.mistaken.append(f"{event.name} ended as {outcomes[0].kind}, not as {event.expected}")
-        topic, partition, offset = event.place
-        if offset >= seen.committed.get((topic, partition), 0):
+        if _is_behind(event.place, seen.committed):
             found.stuck.append(f"{event.name} at {_text(event.place)} lies behind the committed offset")
+    _audit_postponed(seen, found)
     found.mistaken.extend(f"an outcome names {_text(place)}, where no event is" for place in by_source)
-    found.misordered.extend(_outcomes_out_of_order(seen.outcomes))
+    late = {each.source for each in seen.postponed}
+    found.misordered.extend(_outcomes_out_of_order(each for each in seen.outcomes if each.source not in late))
     found.misordered.extend(_commits_out_of_order([*seen.commit_history, seen.committed]))
     return found
+
+
+def _audit_postponed(seen: Observation, found: Findings) -> None:
+    tries = Counter((each.source, each.attempt) for each in seen.postponed)
+    for (place, attempt), count in tries.items():
+        if count > 1:
+            found.duplicated.append(f"the event at {_text(place)} was postponed {count} times for its try {attempt}")
+    for each in seen.postponed:
+        if _is_behind(each.place, seen.committed):
+            found.stuck.append(f"try {each.attempt} of {_text(each.source)} lies behind the committed offset")
+
+
+def _is_behind(place: Place, committed: Mapping[Partition, int]) -> bool:
+    topic, partition, offset = place
+    return offset >= committed.get((topic, partition), 0)
 
 
 def _outcomes_out_of_order(outcomes: Iterable[Outcome]) -> list[str]:

@@ -52,7 +52,7 @@ def events(
         killers: how many of them kill whoever judges them; they end as dead letters.
     """
     chance = random.Random(f"events {seed}")  # noqa: S311 -- a plan
-    kill_at = set(chance.sample(range(count), killers))
+    kill_at = set(chance.sample(range(count // 3), killers))  # early, so that much comes behind them
     for number in range(count):
         partition = chance.randrange(partitions)
         delivery = Delivery(

@@ -79,7 +79,7 @@ class ChaosRun:
         seed: any number: events and faults follow from it, the operating system's timing does not.
         seconds: how long events are sent and faults happen.
         pause_s: mean time between two faults.
-        calm_limit_s: how long the workers may take to finish afterwards.
+        calm_limit_s: how long the workers may finish nothing afterwards before they count as stuck.
         folder: for logs.
         least_faults: faults go on until so many have happened, however slow the machine is.
         weights: how often each fault comes.
@@ -233,8 +233,15 @@ class ChaosRun:
         started = time.monotonic()
         for live in self._live:
             live.is_finished = False
-        _wait_until(lambda: all(live.is_finished for live in self._live), self._calm_limit_s)
+        progress = _Progress(started)
+        while not all(live.is_finished for live in self._live):
+            if progress.quiet_s(self._committed_events(), time.monotonic()) > self._calm_limit_s:
+                break
+            time.sleep(_TICK_S)
         self._say(f"calm: {time.monotonic() - started:.0f} s until all was done")
+
+    def _committed_events(self) -> int:
+        return sum(sum(live.history[-1].values()) for live in self._live if live.history)
 
     def _keep(self) -> None:
         """Look after workers and store, and note the committed offsets; on the keeper's thread.
@@ -284,6 +291,20 @@ class ChaosRun:
         live.offsets.close()
         sent = len(live.sender.acknowledged)
         return GroupResult(live.group.name, sent, len(outcomes), findings, reasons, live.fleet.toll)
+
+
+class _Progress:
+    """How long a number has not risen."""
+
+    def __init__(self, now: float) -> None:
+        self._highest = -1
+        self._risen_at = now
+
+    def quiet_s(self, number: int, now: float) -> float:
+        """Take the number as it is now; return the time since it last rose, seconds."""
+        if number > self._highest:
+            self._highest, self._risen_at = number, now
+        return now - self._risen_at
 
 
 def _wait_until(condition: Callable[[], bool], limit_s: float) -> None:

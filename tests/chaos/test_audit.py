@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.audit import Event, Kind, Observation, Outcome, audit
+from tests.chaos.audit import Event, Kind, Observation, Outcome, Postponed, audit
 
 TOPIC = "in"
 
@@ -109,4 +109,21 @@ def test_wrong_end_is_a_mistake() -> None:
     ghost = Outcome((TOPIC, 0, 77), Kind.VERDICT, partition=2, offset=0)
     assert _only(replace(seen, outcomes=[*seen.outcomes, ghost]), "mistaken") == [
         "an outcome names in/0/77, where no event is"
+    ]
+
+
+def test_postponed_event_may_come_late_but_once_and_not_never() -> None:
+    """An event that went through the retries topic is out of order by right; each of its tries stands there once."""
+    seen = clean()
+    first, second, *others = seen.outcomes
+    swapped = [replace(first, offset=second.offset), replace(second, offset=first.offset), *others]
+    tries = [Postponed(("retries", 0, number), first.source, number + 1) for number in range(2)]
+    done = {**seen.committed, ("retries", 0): 2}
+    assert audit(replace(seen, outcomes=swapped, postponed=tries, committed=done)).is_clean
+    assert _only(replace(seen, postponed=tries, committed={**done, ("retries", 0): 1}), "stuck") == [
+        "try 2 of in/0/0 lies behind the committed offset"
+    ]
+    twice = [replace(each, attempt=1) for each in tries]
+    assert _only(replace(seen, postponed=twice, committed=done), "duplicated") == [
+        "the event at in/0/0 was postponed 2 times for its try 1"
     ]
