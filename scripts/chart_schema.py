@@ -20,6 +20,7 @@ SET_BY_THE_CHART: Final = {  # from values of their own, or never in a ConfigMap
     "deliveries_topic",
     "verdicts_topic",
     "dead_letters_topic",
+    "retries_topic",
     "schema_registry_url",
     "schema_registry_properties",
     "drain_deadline_s",

@@ -22,6 +22,12 @@ REDRIVE_HEADER = "lossgate-redrive-of"
 REDRIVE_COUNT_HEADER = "lossgate-redrives"
 """Kafka header beside it: how many times the event was sent again, this time included."""
 
+RETRY_ATTEMPT_HEADER = "lossgate-retry-attempt"
+RETRY_NOT_BEFORE_HEADER = "lossgate-retry-not-before-ms"
+RETRY_SOURCE_HEADER = "lossgate-retry-source"
+RETRY_TIMESTAMP_HEADER = "lossgate-retry-source-timestamp-ms"
+"""Kafka headers the worker adds to an event it puts on the retries topic, in this order, after the event's own."""
+
 HEADER_PROBE_BYTES = 64 * KIB
 """Bytes read from the start of an object before any decoder sees it."""
 

@@ -5,12 +5,12 @@
 `SettingsError`               settings that can't work: says which, and what to set
 `BadEventError`               event that can't be read       → dead letter
 `UnusableAudioError`          audio that can't be judged     → review verdict
-`TransientError`              may work in a moment           → retry, then review
+`TransientError`              may work in a moment           → retry, retries topic, then review
 `FatalError`                  this process must not go on    → drain, exit non-zero
 ============================  =======================================================
 """
 
-from worker.records import DeadLetterReason, Reason
+from worker.records import DeadLetterReason, FetchFault, Reason
 
 
 class LossgateError(Exception):
@@ -46,19 +46,30 @@ class UnusableAudioError(LossgateError):
     Args:
         reason: the machine-readable reason, published in the verdict.
         detail: one plain sentence for a person.
+        passing: why it could not be fetched, if a later try may do better.
     """
 
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(reason, detail)
+    def __init__(self, reason: Reason, detail: str, passing: FetchFault | None = None) -> None:
+        super().__init__(reason, detail, passing)
         self.reason = reason
         self.detail = detail
+        self.passing = passing
 
     def __str__(self) -> str:
         return self.detail
 
 
 class TransientError(LossgateError):
-    """Something outside failed in a way that may pass: retried with backoff and jitter."""
+    """Something outside failed in a way that may pass: retried with backoff and jitter.
+
+    Args:
+        message: what failed, for a person.
+        fault: the kind of it, where an object was fetched.
+    """
+
+    def __init__(self, message: str, fault: FetchFault = FetchFault.STORE) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class FatalError(LossgateError):

@@ -65,7 +65,7 @@ def judge_audio(
 
 def judge_unusable(error: UnusableAudioError) -> Judgement:
     """Judgement on audio that could not be fetched, decoded or used: review, with the reason."""
-    return Judgement(decision=Decision.REVIEW, reason=error.reason, detail=error.detail)
+    return Judgement(Decision.REVIEW, error.reason, error.detail, passing=error.passing)
 
 
 def explain(  # noqa: PLR0911 -- one sentence a reason

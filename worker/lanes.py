@@ -9,8 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+from worker.kafka.event import Event
 from worker.kafka.ledger import Ledger, Ticket
 from worker.kafka.outcomes import Outcome
+from worker.kafka.retry_plan import RetryPlan
 from worker.pipeline import Pipeline
 from worker.records import Delivery
 from worker.verdict import make_verdict
@@ -22,22 +24,29 @@ class Lanes:
     Args:
         pipeline: judges one audio object; thread-safe.
         ledger: takes the verdicts.
+        retries: says which deliveries are tried again later instead.
         fail: told when a lane meets an error that must stop the worker.
         count: number of lanes.
     """
 
     def __init__(
-        self, pipeline: Pipeline, ledger: Ledger[Outcome], fail: Callable[[BaseException], None], count: int
+        self,
+        pipeline: Pipeline,
+        ledger: Ledger[Outcome],
+        retries: RetryPlan,
+        fail: Callable[[BaseException], None],
+        count: int,
     ) -> None:
         self._pipeline = pipeline
         self._ledger = ledger
+        self._retries = retries
         self._fail = fail
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="lane")
         self._closed = threading.Event()
 
-    def dispatch(self, ticket: Ticket, delivery: Delivery) -> None:
+    def dispatch(self, ticket: Ticket, event: Event, delivery: Delivery) -> None:
         """Queue a delivery for the next free lane; returns at once."""
-        self._threads.submit(self._judge, ticket, delivery)
+        self._threads.submit(self._judge, ticket, event, delivery)
 
     def close(self) -> None:
         """Drop what has not started; returns at once.
@@ -48,16 +57,16 @@ class Lanes:
         self._closed.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _judge(self, ticket: Ticket, delivery: Delivery) -> None:
+    def _judge(self, ticket: Ticket, event: Event, delivery: Delivery) -> None:
         if not self._ledger.is_current(ticket):
             self._ledger.drop(ticket)  # its partition went to another worker while it was queued
             return
         try:
             judgement = self._pipeline.judge(delivery.audio_uri, delivery.expected_sha256)
             verdict = make_verdict(
-                delivery, judgement, self._pipeline.identity, ticket.source, datetime.now(UTC), ticket.replay_id
+                delivery, judgement, self._pipeline.identity, event.origin, datetime.now(UTC), ticket.replay_id
             )
-            self._ledger.complete(ticket, verdict)
+            self._ledger.complete(ticket, self._retries.outcome(event, verdict))
         except BaseException as error:  # noqa: BLE001 -- a lane that dies in silence would hold its partition for ever
             if not self._closed.is_set():
                 self._fail(error)

@@ -6,7 +6,7 @@ from worker.records import DeadLetterReason, Decision, Reason
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
-EVENTS_POLLED = Counter("lossgate_events_polled", "Events taken from the deliveries topic.")
+EVENTS_POLLED = Counter("lossgate_events_polled", "Events taken from the deliveries and the retries topic.")
 DECISIONS = Counter("lossgate_decisions", "Verdicts committed, by decision and reason.", ["decision", "reason"])
 PROVIDER_DECISIONS = Counter(
     "lossgate_provider_decisions",
@@ -14,6 +14,11 @@ PROVIDER_DECISIONS = Counter(
     ["provider", "decision"],
 )
 DEAD_LETTERS = Counter("lossgate_dead_letters", "Dead letters committed, by reason.", ["reason"])
+RETRIES_SCHEDULED = Counter(
+    "lossgate_retries_scheduled",
+    "Deliveries put on the retries topic, by reason (connection, slow, throttled, store, changed).",
+    ["reason"],
+)
 STALE_OUTCOMES = Counter(
     "lossgate_stale_outcomes",
     "Outcomes dropped because their partition had been assigned away meanwhile.",
@@ -33,7 +38,13 @@ REGISTRY_FAILURES = Counter(
     "lossgate_registry_failures",
     "Look-ups of event schemas that have to be tried again, failed ones and those of schemas not known yet.",
 )
-ASSIGNED_PARTITIONS = Gauge("lossgate_assigned_partitions", "Partitions of the deliveries topic held by this worker.")
+ASSIGNED_PARTITIONS = Gauge(
+    "lossgate_assigned_partitions", "Partitions of the deliveries and the retries topic held by this worker."
+)
+NOT_DUE_PARTITIONS = Gauge(
+    "lossgate_not_due_partitions",
+    "Partitions of the retries topic that are paused until their next delivery is due.",
+)
 OLDEST_UNSETTLED_SECONDS = Gauge(
     "lossgate_oldest_unsettled_seconds",
     "Time since the poll of the oldest event that has no committed outcome yet, of the partitions held; 0 if none.",

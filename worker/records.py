@@ -72,6 +72,16 @@ class DeadLetterReason(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+class FetchFault(StrEnum):
+    """What kept an object from being fetched, where that may pass.  A label of the metrics; never published."""
+
+    CONNECTION = "connection"  # refused, reset, no such host, cut in the middle of the body
+    SLOW = "slow"  # silent or trickling until the fetch's time was up
+    THROTTLED = "throttled"  # too many requests, slow down
+    STORE = "store"  # the store calls it a fault of its own (5xx)
+    CHANGED = "changed"  # replaced while it was read
+
+
 class Decoder(StrEnum):
     """Which library decoded the audio."""
 
@@ -185,6 +195,7 @@ class Judgement:
     bandwidth_hz: float | None = None
     facts: AudioFacts | None = None
     stage_seconds: dict[str, float] = field(default_factory=dict, compare=False)  # for the log; not published
+    passing: FetchFault | None = None  # with FETCH_FAILED, where a later try may do better; not published
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from worker.kafka.intake import Intake, delivery_bytes
 from worker.kafka.ledger import Ledger
 from worker.kafka.outcomes import Outcome, OutcomeRecords
 from worker.kafka.publisher import Publisher, stall_limit_s
+from worker.kafka.retry_plan import RetryPlan
 from worker.kafka.wire import Wire
 from worker.lanes import Lanes
 from worker.metrics import show_zeros
@@ -73,11 +74,17 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
         producer,
         consumer,
         ledger,
-        OutcomeRecords(wire, verdicts_topic=settings.verdicts_topic, dead_letters_topic=settings.dead_letters_topic),
+        OutcomeRecords(wire, settings),
         fail=fail,
         stall_limit_s=stall_limit_s(settings.kafka_transaction_timeout_ms),
     )
-    lanes = Lanes(pipeline, ledger, fail=lambda error: intake.fail(error, at_work=True), count=settings.lanes)
+    lanes = Lanes(
+        pipeline,
+        ledger,
+        RetryPlan.of(settings),
+        fail=lambda error: intake.fail(error, at_work=True),
+        count=settings.lanes,
+    )
 
     def on_poll() -> None:
         health.heartbeat()

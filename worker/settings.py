@@ -4,9 +4,9 @@ The README's settings table is made from this file; a test keeps the two equal.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model.constants import SEARCHED_SEGMENTS
@@ -41,6 +41,20 @@ class Settings(BaseSettings):
     deliveries_topic: str = Field("lossgate.deliveries", description="Topic the delivery events are read from.")
     verdicts_topic: str = Field("lossgate.verdicts", description="Topic the verdicts are written to.")
     dead_letters_topic: str = Field("lossgate.dead-letters", description="Topic for events that can't be read.")
+    retries_topic: str = Field(
+        "lossgate.deliveries.retries",
+        description="Topic where deliveries wait that could not be fetched for now.",
+    )
+    retry_attempts: int = Field(
+        3,
+        ge=0,
+        le=100,
+        description="How often a delivery goes through the retries topic before its review verdict; "
+        "0: never, and the topic is neither read nor written.",
+    )
+    retry_delay_s: float = Field(
+        300.0, gt=0, le=7 * 86_400, description="Time a delivery waits in the retries topic, seconds."
+    )
     schema_registry_url: str | None = Field(
         None, description="Confluent-compatible Schema Registry; unset: the schemas in the package."
     )
@@ -130,3 +144,14 @@ class Settings(BaseSettings):
         "auto", description="`json`, `console`, or `auto`: console on a terminal, else JSON."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged.")
+
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        """A verdict or a retry in the deliveries topic would be read as a delivery, for ever."""
+        names = [self.deliveries_topic, self.verdicts_topic, self.dead_letters_topic, self.retries_topic]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                "Two of LOSSGATE_DELIVERIES_TOPIC, LOSSGATE_VERDICTS_TOPIC, LOSSGATE_DEAD_LETTERS_TOPIC and "
+                "LOSSGATE_RETRIES_TOPIC name the same topic"
+            )
+        return self

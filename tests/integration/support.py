@@ -27,7 +27,7 @@ RATE_HZ = 44_100
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The three topics of one test."""
+    """The topics of one test."""
 
     deliveries: str
     verdicts: str
@@ -141,6 +141,7 @@ def worker_settings(bootstrap: str, topics: Topics, allowed: Path, health_port: 
         "LOSSGATE_DELIVERIES_TOPIC": topics.deliveries,
         "LOSSGATE_VERDICTS_TOPIC": topics.verdicts,
         "LOSSGATE_DEAD_LETTERS_TOPIC": topics.dead_letters,
+        "LOSSGATE_RETRY_ATTEMPTS": "0",  # the tests of retries have their topic
         "LOSSGATE_ALLOWED_URI_PREFIXES": f'["{allowed}/"]',
         "LOSSGATE_DECODER_PROCESSES": "1",
         "LOSSGATE_SEARCHED_SEGMENTS": "1",  # what is tested here happens around the detector

@@ -38,6 +38,7 @@ def _settings(kafka: LocalKafka, topics: Topics, **more: Any) -> Settings:
         "verdicts_topic": topics.verdicts,
         "dead_letters_topic": topics.dead_letters,
         "windows_per_track": 1,
+        "retry_attempts": 0,
     }
     return Settings(_env_file=None, **{**defaults, **more})
 
@@ -82,6 +83,7 @@ def _process(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]
     names = (
         *("kafka_bootstrap_servers", "kafka_group_id", "kafka_session_timeout_ms", "kafka_transaction_timeout_ms"),
         *("deliveries_topic", "verdicts_topic", "dead_letters_topic", "windows_per_track", "quarantine_after_deaths"),
+        "retry_attempts",
     )
     environment = {f"LOSSGATE_{name.upper()}": str(getattr(settings, name)) for name in names}
     with log.open("wb") as output:

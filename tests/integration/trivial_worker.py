@@ -17,10 +17,12 @@ from confluent_kafka import Producer
 
 from worker.kafka.budget import Budget
 from worker.kafka.client_config import consumer_config, make_consumer, make_producer, producer_config
+from worker.kafka.event import Event
 from worker.kafka.intake import Intake, delivery_bytes
 from worker.kafka.ledger import Ledger, Ticket
 from worker.kafka.outcomes import Outcome, OutcomeRecords
 from worker.kafka.publisher import Publisher, stall_limit_s
+from worker.kafka.retry_plan import RetryPlan
 from worker.kafka.wire import Wire
 from worker.records import Decision, Delivery, DetectorIdentity, Judgement, Reason
 from worker.settings import Settings
@@ -41,6 +43,7 @@ class TrivialWorker:
         drain_s: time for what is in flight once told to stop.
         on_delivery: called by a lane with each delivery, to play tricks with.
         wrap_producer: puts something around the producer, to play tricks with.
+        judge: judges another way than to accept.
     """
 
     def __init__(
@@ -51,9 +54,12 @@ class TrivialWorker:
         drain_s: float = 10,
         wrap_producer: Callable[[Producer], Producer] = lambda producer: producer,
         on_delivery: Callable[[Delivery], None] = lambda _delivery: None,
+        judge: Callable[[Delivery], Judgement] = lambda _: ACCEPT,
     ) -> None:
         self.settings = settings
         self.nap_s = nap_s
+        self.judge = judge
+        self.retries = RetryPlan.of(settings)
         self.wire = wire or Wire(settings)
         self.drain_s = drain_s
         self.on_delivery = on_delivery
@@ -72,9 +78,7 @@ class TrivialWorker:
             wrap_producer(make_producer(producer_config(settings))),
             self.consumer,
             self.ledger,
-            OutcomeRecords(
-                self.wire, verdicts_topic=settings.verdicts_topic, dead_letters_topic=settings.dead_letters_topic
-            ),
+            OutcomeRecords(self.wire, settings),
             stall_limit_s=stall_limit_s(settings.kafka_transaction_timeout_ms),
             fail=lambda error: self.intake.fail(error),  # noqa: PLW0108 -- the intake is made below
         )
@@ -118,23 +122,24 @@ class TrivialWorker:
         if self.failure is not None:
             raise self.failure
 
-    def _dispatch(self, ticket: Ticket, delivery: Delivery) -> None:
+    def _dispatch(self, ticket: Ticket, event: Event, delivery: Delivery) -> None:
         self.most_in_flight = max(self.most_in_flight, self.budget.count)
-        self._lanes.submit(self._judge, ticket, delivery)
+        self._lanes.submit(self._judge, ticket, event, delivery)
 
-    def _judge(self, ticket: Ticket, delivery: Delivery) -> None:
+    def _judge(self, ticket: Ticket, event: Event, delivery: Delivery) -> None:
         try:
-            self._accept(ticket, delivery)
+            self._settle(ticket, event, delivery)
         except BaseException as error:  # noqa: BLE001 -- told by `stop`
             if not self._closed.is_set():
                 self.intake.fail(error, at_work=True)
 
-    def _accept(self, ticket: Ticket, delivery: Delivery) -> None:
+    def _settle(self, ticket: Ticket, event: Event, delivery: Delivery) -> None:
         self.hold.wait()
         time.sleep(random.uniform(0, self.nap_s))  # noqa: S311 -- a nap
         self.on_delivery(delivery)
-        verdict = make_verdict(delivery, ACCEPT, DETECTOR, ticket.source, datetime.now(UTC), ticket.replay_id)
-        if not self.ledger.complete(ticket, verdict):
+        judgement = self.judge(delivery)
+        verdict = make_verdict(delivery, judgement, DETECTOR, event.origin, datetime.now(UTC), ticket.replay_id)
+        if not self.ledger.complete(ticket, self.retries.outcome(event, verdict)):
             self.stale += 1
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
 from worker.audio.limits import Limits
 from worker.exceptions import UnusableAudioError
-from worker.records import AudioFacts, DecodedAudio, Decoder, Reason
+from worker.records import AudioFacts, DecodedAudio, Decoder, FetchFault, Reason
 from worker.settings import Settings
 
 READY = b"ready"
@@ -58,7 +58,7 @@ def send_answer(connection: Connection, answer: Answer) -> None:
     """Answer the worker."""
     fields: dict[str, Any] = {"retries": answer.retries}
     if answer.error is not None:
-        fields |= {"reason": answer.error.reason, "detail": answer.error.detail}
+        fields |= {"reason": answer.error.reason, "detail": answer.error.detail, "passing": answer.error.passing}
     if answer.audio is not None:
         fields |= {
             "facts": asdict(answer.audio.facts),
@@ -80,7 +80,8 @@ def receive_answer(connection: Connection, max_windows: int) -> Answer:
     fields = json.loads(connection.recv_bytes())
     retries = int(fields["retries"])
     if "reason" in fields:
-        return Answer(retries, error=UnusableAudioError(Reason(fields["reason"]), str(fields["detail"])))
+        passing = FetchFault(fields["passing"]) if fields["passing"] else None
+        return Answer(retries, error=UnusableAudioError(Reason(fields["reason"]), str(fields["detail"]), passing))
     facts = fields["facts"]
     decoder = Decoder(facts["decoder"]) if facts["decoder"] else None
     starts_s = tuple(map(float, fields["starts_s"]))

@@ -6,14 +6,15 @@ from contextlib import contextmanager
 import httpx
 
 from worker.exceptions import TransientError, UnusableAudioError
-from worker.records import Reason
+from worker.records import FetchFault, Reason
 
 _LONGEST_SILENCE_S = 10.0
 # A compressed body would count and hash differently from the object.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "lossgate"}
 _NOT_FOUND = frozenset({404, 410})
 _DENIED = frozenset({401, 403, 407})
-_PASSING = frozenset({408, 425, 429})
+_THROTTLED = frozenset({429, 503})
+_PASSING = frozenset({408, 425})
 _SERVER_ERRORS = range(500, 600)
 
 
@@ -40,8 +41,11 @@ def open_body(url: str, seconds_left: float) -> Iterator[tuple[str | None, Itera
             yield response.headers.get("etag"), response.iter_raw()
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise UnusableAudioError(Reason.URI_NOT_ALLOWED, f"The URI can't be asked for: {error}.") from None
+    except httpx.TimeoutException as error:
+        raise TransientError(f"The server fell silent ({type(error).__name__})", FetchFault.SLOW) from error
     except httpx.TransportError as error:
-        raise TransientError(f"The connection failed: {error or type(error).__name__}") from error
+        what = str(error) or type(error).__name__
+        raise TransientError(f"The connection failed: {what}", FetchFault.CONNECTION) from error
 
 
 def _check_status(response: httpx.Response) -> None:
@@ -59,6 +63,8 @@ def _check_status(response: httpx.Response) -> None:
     if response.is_redirect:
         msg = f"The server answers with a redirect ({status}); redirects aren't followed, deliver the final address."
         raise UnusableAudioError(Reason.URI_NOT_ALLOWED, msg)
+    if status in _THROTTLED:
+        raise TransientError(f"The server says {status}", FetchFault.THROTTLED)
     if status in _PASSING or status in _SERVER_ERRORS:
-        raise TransientError(f"The server says {status}")
+        raise TransientError(f"The server says {status}", FetchFault.STORE)
     raise UnusableAudioError(Reason.FETCH_FAILED, f"The server answers with status {status} instead of the object.")

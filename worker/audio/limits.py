@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from worker.exceptions import UnusableAudioError
-from worker.records import Reason
+from worker.records import FetchFault, Reason
 from worker.settings import Settings
 
 _FETCH_SHARE = 0.9  # of the deadline; what is left lets the child say so before it is killed
@@ -63,4 +63,4 @@ class Limits:
                 f"The store delivered only {size_bytes:,} bytes within the {self.deadline_s:g} s one object may take "
                 "(LOSSGATE_DECODE_DEADLINE_S)."
             )
-            raise UnusableAudioError(Reason.FETCH_FAILED, msg)
+            raise UnusableAudioError(Reason.FETCH_FAILED, msg, FetchFault.SLOW)

@@ -28,7 +28,7 @@ from worker.audio.allow_list import AllowList, ObjectUri, is_inside
 from worker.audio.limits import Limits
 from worker.constants import MIB
 from worker.exceptions import TransientError, UnusableAudioError
-from worker.records import Reason
+from worker.records import FetchFault, Reason
 
 _CHUNK_BYTES = MIB
 
@@ -96,7 +96,7 @@ def check_unchanged(uri: ObjectUri, stored: StoredObject) -> None:
     else:
         tag = _local_tag(os.fstat(stored.stream.fileno()))
     if tag != stored.version_tag:
-        raise TransientError("The object was replaced while it was read")
+        raise TransientError("The object was replaced while it was read", FetchFault.CHANGED)
 
 
 def _open_local(uri: ObjectUri, allow_list: AllowList, limits: Limits, stack: ExitStack) -> StoredObject:

@@ -43,7 +43,7 @@ def read_object(
     except TransientError as error:
         attempts = retrying.statistics.get("attempt_number", 1)
         msg = f"The object could not be fetched in {attempts} attempts; the last one: {error}."
-        raise UnusableAudioError(Reason.FETCH_FAILED, msg) from error
+        raise UnusableAudioError(Reason.FETCH_FAILED, msg, error.fault) from error
 
 
 def _read_once(uri: ObjectUri, allow_list: AllowList, limits: Limits, expected_sha256: str | None) -> DecodedAudio:

@@ -22,7 +22,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = [
-            f"{prefix}{'_'.join(str(part) for part in problem['loc'][:1]).upper()}: {problem['msg']}."
+            f"{_variable(prefix, problem['loc'])}{problem['msg'].removeprefix('Value error, ')}."
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise SettingsError("\n".join(problems)) from None
@@ -35,6 +35,11 @@ def load_settings() -> Settings:
     except UnicodeDecodeError:
         folder = Path.cwd()
         raise SettingsError(f"The file .env in {folder} is not text in UTF-8; write it anew or remove it.") from None
+
+
+def _variable(prefix: str, location: tuple[int | str, ...]) -> str:
+    """Name the variable at fault; nothing where several are, which the message names itself."""
+    return f"{prefix}{location[0]}: ".upper() if location else ""
 
 
 def configure_quiet_logging(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""`lossgate topics create`: the three topics, as they are to be."""
+"""`lossgate topics create`: the topics, as they are to be."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,7 +6,6 @@ import typer
 
 from worker.cli.environment import configure_quiet_logging, load_settings
 from worker.exceptions import SettingsError
-from worker.settings import Settings
 
 if TYPE_CHECKING:
     from worker.kafka.topic_plan import WantedTopic
@@ -24,7 +23,8 @@ def _topics() -> None:
 @topics.command()
 def create(
     partitions: Annotated[
-        int, typer.Option("--partitions", min=1, help="Partitions of the deliveries and the verdicts topic.")
+        int,
+        typer.Option("--partitions", min=1, help="Partitions of the deliveries, verdicts and retries topics."),
     ],
     dead_letter_partitions: Annotated[
         int, typer.Option("--dead-letter-partitions", min=1, help="Partitions of the dead-letters topic.")
@@ -32,7 +32,7 @@ def create(
     replication: Annotated[
         int, typer.Option("--replication", min=-1, help="Copies of each partition; -1: the broker's default.")
     ] = -1,
-    config: Annotated[list[str] | None, typer.Option("--config", help=_CONFIG_HELP.format("three topics"))] = None,
+    config: Annotated[list[str] | None, typer.Option("--config", help=_CONFIG_HELP.format("topics"))] = None,
     deliveries_config: Annotated[
         list[str] | None, typer.Option("--deliveries-config", help=_CONFIG_HELP.format("deliveries topic"))
     ] = None,
@@ -42,9 +42,12 @@ def create(
     dead_letters_config: Annotated[
         list[str] | None, typer.Option("--dead-letters-config", help=_CONFIG_HELP.format("dead-letters topic"))
     ] = None,
+    retries_config: Annotated[
+        list[str] | None, typer.Option("--retries-config", help=_CONFIG_HELP.format("retries topic"))
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
 ) -> None:
-    """Create the three topics, or bring those that exist to what is asked for.
+    """Create the topics, or bring those that exist to what is asked for.
 
     Run again it changes nothing.
     Partitions are added where there are fewer, and a key may then lie in another partition than before;
@@ -68,7 +71,8 @@ def create(
             settings.dead_letters_topic, dead_letter_partitions, replication, shared | _config(dead_letters_config)
         ),
     ]
-    _refuse_shared_names(settings)
+    if settings.retry_attempts:
+        wanted.append(_wanted(settings.retries_topic, partitions, replication, shared | _config(retries_config)))
     steps = ensure_topics(settings, wanted, dry_run=dry_run).sentences()
     for step in steps:
         print(f"would {step}" if dry_run else f"done: {step}")
@@ -90,12 +94,3 @@ def _config(pairs: list[str] | None) -> dict[str, str]:
             raise SettingsError(f"{pair!r} is no topic setting; write name=value, such as cleanup.policy=delete.")
         config[name] = value
     return config
-
-
-def _refuse_shared_names(settings: Settings) -> None:
-    names = (settings.deliveries_topic, settings.verdicts_topic, settings.dead_letters_topic)
-    if len(set(names)) < len(names):
-        raise SettingsError(
-            "Two of LOSSGATE_DELIVERIES_TOPIC, LOSSGATE_VERDICTS_TOPIC and LOSSGATE_DEAD_LETTERS_TOPIC "
-            "name the same topic."
-        )

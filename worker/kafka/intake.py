@@ -5,22 +5,23 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
-from worker.constants import MAX_EVENT_BYTES, POLL_TIMEOUT_S, REPLAY_HEADER
+from worker.constants import MAX_EVENT_BYTES, POLL_TIMEOUT_S
 from worker.exceptions import BadEventError, FatalError, TransientError
-from worker.kafka.avro_records import MAX_ID_CHARACTERS, time_of
 from worker.kafka.budget import Budget
+from worker.kafka.event import Event, event_of
 from worker.kafka.gate import Gate
 from worker.kafka.ledger import Ledger, Partition, Ticket
 from worker.kafka.membership import MemberConsumer
+from worker.kafka.not_due import NotDue
 from worker.kafka.outcomes import Outcome
+from worker.kafka.retry_plan import RetryPlan
 from worker.kafka.wire import Wire
 from worker.metrics import (
     ASSIGNED_PARTITIONS,
@@ -28,6 +29,7 @@ from worker.metrics import (
     IN_FLIGHT_BYTES,
     IN_FLIGHT_DELIVERIES,
     LAST_POLL_TIMESTAMP,
+    NOT_DUE_PARTITIONS,
     OLDEST_UNSETTLED_SECONDS,
     PAUSED,
     REGISTRY_FAILURES,
@@ -44,24 +46,10 @@ _BRIEF_POLL_S: Final = 0.02  # no message ends this poll early, so it bounds how
 _REGISTRY_BACKOFF_S: Final = (0.5, 15.0)  # first and longest pause between look-ups while the registry is away
 _QUIESCE_S: Final = 10.0  # the longest a rebalance waits for the transaction in flight
 
-Headers = tuple[tuple[str, bytes | None], ...]
-
 
 def delivery_bytes(settings: Settings) -> int:
     """Bytes the decoded windows of one delivery take at most."""
     return settings.windows_per_track * SEGMENT_SAMPLES * SEGMENT_CHANNELS * _FLOAT32_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """A polled message, out of librdkafka's hands."""
-
-    source: Coordinates
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    replay_id: str | None
-    size: int
 
 
 class Intake:
@@ -86,12 +74,16 @@ class Intake:
         ledger: Ledger[Outcome],
         budget: Budget,
         wire: Wire,
-        dispatch: Callable[[Ticket, Delivery], None],
+        dispatch: Callable[[Ticket, Event, Delivery], None],
         quiesce: Callable[[float], AbstractContextManager[bool]],
         on_poll: Callable[[], None] = lambda: None,
     ) -> None:
         self._consumer = consumer
-        self._topic = settings.deliveries_topic
+        self._topics = [settings.deliveries_topic]
+        self._retries_topic = settings.retries_topic if settings.retry_attempts else None
+        if self._retries_topic is not None:
+            self._topics.append(self._retries_topic)
+        self._not_due = NotDue(RetryPlan.of(settings))
         self._delivery_bytes = delivery_bytes(settings)
         self._ledger = ledger
         self._budget = budget
@@ -104,11 +96,11 @@ class Intake:
         self._is_orderly = True  # what is given up is given up on purpose, not in the fall
         self._is_paused = False
         self._has_new_partitions = False
-        self._undecided: dict[Partition, deque[tuple[Ticket, _Event]]] = {}  # the registry is to be asked again
+        self._undecided: dict[Partition, deque[tuple[Ticket, Event]]] = {}  # the registry is to be asked again
         self._next_look_up = 0.0
         self._look_up_pause_s = _REGISTRY_BACKOFF_S[0]
         self._complaints: dict[int, float] = {}
-        self._gate: Gate[_Event] = Gate(
+        self._gate: Gate[Event] = Gate(
             consumer,
             ledger,
             window=settings.max_in_flight_deliveries,
@@ -154,7 +146,7 @@ class Intake:
 
     def _run(self, drain_deadline_s: float) -> bool:
         self._consumer.subscribe(
-            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
         while not self._stopping.is_set():
             self._step()
@@ -187,9 +179,11 @@ class Intake:
         if message is not None:
             error = message.error()
             if error is None:
-                self._take(_event(message))
+                self._take(event_of(message, self._retries_topic))
             else:
                 self._complain(error)
+        self._take_due()
+        NOT_DUE_PARTITIONS.set(len(self._not_due.partitions))
         self._look_up_again()
         if not self._stopping.is_set():
             self._begin_what_is_due()
@@ -211,11 +205,31 @@ class Intake:
         PAUSED.set(self._is_paused)
 
     def _resume_all(self) -> None:
-        undecided = self._undecided.keys()
-        self._consumer.resume([each for each in self._consumer.assignment() if _key(each) not in undecided])
+        waiting = self._undecided.keys() | self._not_due.partitions
+        self._consumer.resume([each for each in self._consumer.assignment() if _key(each) not in waiting])
 
-    def _take(self, event: _Event) -> None:
-        waiting = self._undecided.get((event.source.topic, event.source.partition))  # fetched before it was paused
+    def _resume(self, partition: Partition) -> None:
+        """Let a partition go on, unless something in it still waits, or all wait for the budget."""
+        if not (self._is_paused or partition in self._undecided or partition in self._not_due.partitions):
+            self._consumer.resume([TopicPartition(*partition)])
+
+    def _take(self, event: Event) -> None:
+        if self._not_due.keep(event):
+            self._consumer.pause([TopicPartition(*event.partition)])
+        else:
+            self._take_now(event)
+
+    def _take_due(self) -> None:
+        """Take the events of the retries topic whose time has come, as far as the budget goes."""
+        while not (self._stopping.is_set() or self._is_paused or self._budget.should_pause()):
+            event = self._not_due.next_due()
+            if event is None:
+                return
+            self._take_now(event)
+            self._resume(event.partition)
+
+    def _take_now(self, event: Event) -> None:
+        waiting = self._undecided.get(event.partition)  # fetched before it was paused
         must_wait = self._gate.must_wait(event.source)
         if must_wait or waiting is not None:
             ticket = self._enter(event, self._delivery_bytes)
@@ -237,7 +251,7 @@ class Intake:
         else:
             ticket = self._enter(event, self._delivery_bytes)
             if ticket is not None:
-                self._start(ticket, delivery)
+                self._start(ticket, event, delivery)
 
     def _begin_what_is_due(self) -> None:
         """Take the events that the gate lets through."""
@@ -252,29 +266,31 @@ class Intake:
                 waiting.append((ticket, event))
                 continue
             try:
-                self._start(ticket, self._decode(event))
+                self._start(ticket, event, self._decode(event))
             except TransientError as error:
                 self._wait_for_registry(ticket, event, error)
             except BadEventError as error:
                 self._refuse(ticket, event, error)
 
-    def _start(self, ticket: Ticket, delivery: Delivery) -> None:
+    def _start(self, ticket: Ticket, event: Event, delivery: Delivery) -> None:
         self._ledger.started(ticket)
-        self._dispatch(ticket, delivery)
+        self._dispatch(ticket, event, delivery)
 
-    def _wait_for_registry(self, ticket: Ticket, event: _Event, error: TransientError) -> None:
+    def _wait_for_registry(self, ticket: Ticket, event: Event, error: TransientError) -> None:
         # Later events of this partition wait behind this one; the other partitions go on.
         self._undecided[ticket.partition] = deque([(ticket, event)])
         self._consumer.pause([TopicPartition(*ticket.partition)])
         self._postpone_look_ups(error)
 
-    def _enter(self, event: _Event, decoded_bytes: int) -> Ticket | None:
+    def _enter(self, event: Event, decoded_bytes: int) -> Ticket | None:
         ticket = self._ledger.polled(event.source, event.size + decoded_bytes, event.replay_id)
         if ticket is not None:
             EVENTS_POLLED.inc()
         return ticket
 
-    def _decode(self, event: _Event) -> Delivery:
+    def _decode(self, event: Event) -> Delivery:
+        if event.fault is not None:
+            raise event.fault
         if event.size > MAX_EVENT_BYTES:
             raise BadEventError(
                 DeadLetterReason.EVENT_TOO_LARGE,
@@ -291,8 +307,8 @@ class Intake:
                 DeadLetterReason.INTERNAL_ERROR, f"The event could not be read ({type(error).__name__})."
             ) from error
 
-    def _refuse(self, ticket: Ticket, event: _Event, error: BadEventError) -> None:
-        letter = make_dead_letter(error, event.source, event.key, event.value, event.headers, datetime.now(UTC))
+    def _refuse(self, ticket: Ticket, event: Event, error: BadEventError) -> None:
+        letter = make_dead_letter(error, event.origin, event.key, event.value, event.headers, datetime.now(UTC))
         self._ledger.complete(ticket, letter)
 
     def _look_up_again(self) -> None:
@@ -311,14 +327,13 @@ class Intake:
         except BadEventError as error:
             self._refuse(ticket, event, error)
         else:
-            self._start(ticket, delivery)
+            self._start(ticket, event, delivery)
         self._look_up_pause_s = _REGISTRY_BACKOFF_S[0]
         waiting.popleft()
         if waiting:
             return
         del self._undecided[partition]
-        if not self._is_paused:
-            self._consumer.resume([TopicPartition(*partition)])
+        self._resume(partition)
 
     def _postpone_look_ups(self, error: TransientError) -> None:
         REGISTRY_FAILURES.inc()
@@ -357,6 +372,7 @@ class Intake:
     def _give_up(self, partitions: list[TopicPartition]) -> None:
         keys = {_key(each) for each in partitions}
         self._ledger.revoke(keys)
+        self._not_due.forget(keys)
         for ticket in self._gate.forget(keys):
             self._ledger.drop(ticket)
         for key in keys:
@@ -366,7 +382,7 @@ class Intake:
     def _note_assignment(self, what: str, partitions: list[TopicPartition]) -> None:
         held = self._ledger.partitions
         ASSIGNED_PARTITIONS.set(len(held))
-        log.info(what, partitions=sorted(each.partition for each in partitions), held=len(held))
+        log.info(what, partitions=sorted(f"{each.topic}/{each.partition}" for each in partitions), held=len(held))
 
     def _complain(self, error: KafkaError) -> None:
         """Log an error of the consumer, each kind once in a while; raise the fatal ones."""
@@ -376,24 +392,6 @@ class Intake:
         if now - self._complaints.get(error.code(), -60.0) >= 60.0:  # noqa: PLR2004 -- a line a minute
             self._complaints[error.code()] = now
             log.warning("consumer_error", error=error.str(), code=error.name())
-
-
-def _event(message: Message) -> _Event:
-    source = Coordinates(message.topic(), message.partition(), message.offset(), time_of(message.timestamp()[1]))
-    try:
-        headers: Headers = tuple(message.headers() or ())
-    except (UnicodeDecodeError, KafkaException):
-        headers = ()  # a name that is no UTF-8 can't be told to Avro either
-    key, value = message.key(), message.value()
-    size = len(key or b"") + len(value or b"") + sum(len(name) + len(content or b"") for name, content in headers)
-    return _Event(source, key, value, headers, _replay_id(headers), size)
-
-
-def _replay_id(headers: Headers) -> str | None:
-    for name, content in reversed(headers):  # the last one counts, as in Kafka's own clients
-        if name == REPLAY_HEADER and content:
-            return content.decode("utf-8", "replace")[:MAX_ID_CHARACTERS]
-    return None
 
 
 def _key(partition: TopicPartition) -> Partition:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import time
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import structlog
@@ -10,12 +12,20 @@ from confluent_kafka import KafkaError
 from worker.constants import MAX_DEAD_LETTER_RAW_BYTES, REPLAY_HEADER
 from worker.exceptions import FatalError
 from worker.kafka.ledger import Ticket
+from worker.kafka.retry_plan import Postponed
 from worker.kafka.wire import Wire
 from worker.records import DeadLetter, Decision, Judgement, Reason, Verdict
+from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-Outcome = Verdict | DeadLetter
+Outcome = Verdict | DeadLetter | Postponed
+
+_NO_SUCH_TOPIC: Final = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 -- its public names begin like this
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 -- the same
+}
 
 
 class Record(NamedTuple):
@@ -24,8 +34,8 @@ class Record(NamedTuple):
     ticket: Ticket
     topic: str
     key: bytes | None
-    value: bytes
-    headers: list[tuple[str, bytes]]
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
 
 
 class OutcomeRecords:
@@ -33,15 +43,19 @@ class OutcomeRecords:
 
     Args:
         wire: encodes them.
-        verdicts_topic: where verdicts go.
-        dead_letters_topic: where dead letters go.
+        settings: where they go, and how late a postponed event is due.
+        wall_s: Unix time, seconds.
     """
 
-    def __init__(self, wire: Wire, *, verdicts_topic: str, dead_letters_topic: str) -> None:
+    def __init__(self, wire: Wire, settings: Settings, wall_s: Callable[[], float] = time.time) -> None:
         self._wire: Final = wire
-        self._verdicts_topic: Final = verdicts_topic
-        self._dead_letters_topic: Final = dead_letters_topic
+        self._verdicts_topic: Final = settings.verdicts_topic
+        self._dead_letters_topic: Final = settings.dead_letters_topic
+        self._retries_topic: Final = settings.retries_topic
+        self._retry_delay_s: Final = settings.retry_delay_s
+        self._wall_s: Final = wall_s
         self._too_large: set[Ticket] = set()
+        self._topicless: set[Ticket] = set()
 
     def record(self, ticket: Ticket, outcome: Outcome) -> Record:
         """Return the record of an outcome.
@@ -50,22 +64,32 @@ class OutcomeRecords:
             TransientError: the schema registry could not be asked.
             FatalError: the schema registry refuses the schema.
         """
-        if ticket in self._too_large:
-            outcome = _slimmed(outcome)
+        written = self.written(ticket, outcome)
+        if isinstance(outcome, Postponed) and written is not outcome:
+            log.warning("retries_topic_refuses", topic=self._retries_topic, **outcome.line())
+        outcome = written
         if isinstance(outcome, DeadLetter):
             letter = _fitting(outcome)
             return Record(ticket, self._dead_letters_topic, letter.key, self._wire.encode_dead_letter(letter), [])
-        headers = [] if outcome.replay_id is None else [(REPLAY_HEADER, outcome.replay_id.encode())]
+        if isinstance(outcome, Postponed):
+            # The time is taken here and not by the lane: so the events of a partition are due in their order.
+            headers = outcome.headers(round((self._wall_s() + self._retry_delay_s) * 1000))
+            return Record(ticket, self._retries_topic, outcome.event.key, outcome.event.value, list(headers))
+        replay: list[tuple[str, bytes | None]] = []
+        if outcome.replay_id is not None:
+            replay = [(REPLAY_HEADER, outcome.replay_id.encode())]
         key = outcome.delivery.delivery_id.encode()
-        return Record(ticket, self._verdicts_topic, key, self._verdict(outcome), headers)
+        return Record(ticket, self._verdicts_topic, key, self._verdict(outcome), replay)
 
     def shrink(self, rejected: list[tuple[Ticket, KafkaError]]) -> None:
-        """Note what was too large for its topic: its next record leaves the bulk out.
+        """Note what its topic did not take: its next record leaves the bulk out, or is a postponed event's verdict.
 
         Raises:
             FatalError: one was too large without its bulk already.
         """
         for ticket, error in rejected:
+            if error.code() in _NO_SUCH_TOPIC:
+                self._topicless.add(ticket)
             if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
                 continue
             if ticket in self._too_large:
@@ -78,6 +102,14 @@ class OutcomeRecords:
     def forget(self, ticket: Ticket) -> None:
         """Drop what was noted of a ticket that is settled."""
         self._too_large.discard(ticket)
+        self._topicless.discard(ticket)
+
+    def written(self, ticket: Ticket, outcome: Outcome) -> Outcome:
+        """Return what is written for an outcome: itself, or less where its topic did not take it."""
+        is_too_large = ticket in self._too_large
+        if not isinstance(outcome, Postponed):
+            return _slimmed(outcome) if is_too_large else outcome
+        return outcome.verdict if is_too_large or ticket in self._topicless else outcome
 
     def _verdict(self, verdict: Verdict) -> bytes:
         try:
@@ -109,7 +141,7 @@ def _without_raw_bytes(letter: DeadLetter) -> DeadLetter:
     )
 
 
-def _slimmed(outcome: Outcome) -> Outcome:
+def _slimmed(outcome: Verdict | DeadLetter) -> Verdict | DeadLetter:
     if isinstance(outcome, DeadLetter):
         return _without_raw_bytes(outcome)
     return dataclasses.replace(outcome, judgement=dataclasses.replace(outcome.judgement, segments=()))

@@ -18,9 +18,17 @@ from worker.exceptions import FatalError, TransientError
 from worker.kafka.ledger import Ledger, ReadyBatch
 from worker.kafka.membership import MemberConsumer
 from worker.kafka.outcomes import Outcome, OutcomeRecords
+from worker.kafka.retry_plan import Postponed
 from worker.kafka.transaction import CALL_TIMEOUT_S, AbortedError, StoppedError, Transactions
 from worker.logs import canonical_line
-from worker.metrics import DEAD_LETTERS, DECISIONS, DELIVERY_SECONDS, PROVIDER_DECISIONS, STAGE_SECONDS
+from worker.metrics import (
+    DEAD_LETTERS,
+    DECISIONS,
+    DELIVERY_SECONDS,
+    PROVIDER_DECISIONS,
+    RETRIES_SCHEDULED,
+    STAGE_SECONDS,
+)
 from worker.records import DeadLetter
 
 log = structlog.get_logger(__name__)
@@ -202,12 +210,17 @@ class Publisher:
         now = time.monotonic()
         STAGE_SECONDS.labels("publish").observe(now - started)
         for ticket, outcome in batch.outcomes:
+            written = self._records.written(ticket, outcome)
             self._records.forget(ticket)
+            if isinstance(written, Postponed):
+                RETRIES_SCHEDULED.labels(written.fault.value).inc()
+                log.info("delivery_postponed", **written.line())
+                continue
             DELIVERY_SECONDS.observe(now - ticket.polled_at)
-            if isinstance(outcome, DeadLetter):
-                DEAD_LETTERS.labels(outcome.reason.value).inc()
+            if isinstance(written, DeadLetter):
+                DEAD_LETTERS.labels(written.reason.value).inc()
             else:
-                decision = outcome.judgement.decision.value
-                DECISIONS.labels(decision, outcome.judgement.reason.value).inc()
-                PROVIDER_DECISIONS.labels(self._providers.label(outcome.delivery.provider), decision).inc()
-            canonical_line(outcome, {"publish": now - started, "total": now - ticket.polled_at})
+                decision = written.judgement.decision.value
+                DECISIONS.labels(decision, written.judgement.reason.value).inc()
+                PROVIDER_DECISIONS.labels(self._providers.label(written.delivery.provider), decision).inc()
+            canonical_line(written, {"publish": now - started, "total": now - ticket.polled_at})

@@ -6,6 +6,7 @@
   "LOSSGATE_DELIVERIES_TOPIC" .Values.kafka.topics.deliveries
   "LOSSGATE_VERDICTS_TOPIC" .Values.kafka.topics.verdicts
   "LOSSGATE_DEAD_LETTERS_TOPIC" .Values.kafka.topics.deadLetters
+  "LOSSGATE_RETRIES_TOPIC" .Values.kafka.topics.retries
   "LOSSGATE_ALLOWED_URI_PREFIXES" (toRawJson .Values.allowedUriPrefixes)
   "LOSSGATE_DRAIN_DEADLINE_S" (toJson .Values.drainSeconds)
   "LOSSGATE_DEVICE" (ternary "gpu" "cpu" .Values.gpu.enabled)

@@ -21,7 +21,7 @@ def names(local_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> list[str]
     prefix = f"made-{uuid4().hex[:8]}"
     monkeypatch.setenv("LOSSGATE_KAFKA_BOOTSTRAP_SERVERS", local_kafka.bootstrap_servers)
     found = []
-    for kind in ("DELIVERIES", "VERDICTS", "DEAD_LETTERS"):
+    for kind in ("DELIVERIES", "VERDICTS", "DEAD_LETTERS", "RETRIES"):
         found.append(f"{prefix}.{kind.lower()}")
         monkeypatch.setenv(f"LOSSGATE_{kind}_TOPIC", found[-1])
     return found
@@ -44,16 +44,16 @@ def test_creates_grows_and_configures_once(local_kafka: LocalKafka, names: list[
     rehearsal = runner.invoke(app, [*first, "--dry-run"])
     assert rehearsal.exit_code == ExitCode.DONE
     assert f"would create {names[0]} with 3 partitions" in rehearsal.stdout
-    assert _partitions(local_kafka, names) == [0, 0, 0]
+    assert _partitions(local_kafka, names) == [0, 0, 0, 0]
 
     assert runner.invoke(app, first).exit_code == ExitCode.DONE
-    assert _partitions(local_kafka, names) == [3, 3, 1]
+    assert _partitions(local_kafka, names) == [3, 3, 1, 3]
     assert _config(local_kafka, names[2], "retention.ms") == "3600000"
     assert runner.invoke(app, first).stdout == "all topics are as asked for\n"
 
     more = ["topics", "create", "--partitions", "5", "--verdicts-config", "cleanup.policy=compact"]
     assert f"done: grow {names[1]} to 5 partitions" in runner.invoke(app, more).stdout
-    assert _partitions(local_kafka, names) == [5, 5, 1]
+    assert _partitions(local_kafka, names) == [5, 5, 1, 5]
     assert _config(local_kafka, names[1], "cleanup.policy") == "compact"
     assert _config(local_kafka, names[1], "retention.ms") == "3600000"
 
@@ -64,7 +64,7 @@ def test_refuses_to_shrink(local_kafka: LocalKafka, names: list[str], runner: Cl
     result = runner.invoke(app, ["topics", "create", "--partitions", "2"])
     assert result.exit_code == ExitCode.USAGE
     assert f"{names[1]} has 4 partitions and 2 are wanted" in result.stderr
-    assert _partitions(local_kafka, names) == [0, 4, 0]
+    assert _partitions(local_kafka, names) == [0, 4, 0, 0]
 
 
 def test_two_at_once_agree(local_kafka: LocalKafka, names: list[str]) -> None:
@@ -74,7 +74,7 @@ def test_two_at_once_agree(local_kafka: LocalKafka, names: list[str]) -> None:
     with ThreadPoolExecutor(4) as pool:
         for future in [pool.submit(ensure_topics, settings, wanted) for _ in range(4)]:
             future.result(60)
-    assert _partitions(local_kafka, names) == [2, 2, 2]
+    assert _partitions(local_kafka, names) == [2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("pair", ["retention.ms", "=1"])

@@ -1,5 +1,6 @@
 """The poll loop against a consumer that plays what the test says."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +16,15 @@ from worker.kafka.budget import Budget
 from worker.kafka.intake import Intake
 from worker.kafka.ledger import Ledger, Ticket
 from worker.kafka.outcomes import Outcome
+from worker.kafka.retry_headers import RetryStamp
 from worker.kafka.wire import Wire
 from worker.metrics import OLDEST_UNSETTLED_SECONDS, WAITING_FOR_REGISTRY
-from worker.records import DeadLetter, DeadLetterReason, Delivery
+from worker.records import Coordinates, DeadLetter, DeadLetterReason, Delivery
 from worker.settings import Settings
 
 SETTINGS = Settings(_env_file=None, windows_per_track=1)
 TOPIC = SETTINGS.deliveries_topic
+RETRIES = SETTINGS.retries_topic
 WIRE = Wire(SETTINGS)
 EVENT = WIRE.encode_delivery(DELIVERY)
 
@@ -37,11 +40,13 @@ class _Message:
         headers: Any = None,
         timestamp: int = 1_790_000_000_000,
         error: KafkaError | None = None,
+        topic: str = TOPIC,
     ) -> None:
+        self._topic = topic
         self._values = (offset, value, partition, headers, timestamp, error)
 
     def topic(self) -> str:
-        return TOPIC
+        return self._topic
 
     def offset(self) -> int:
         return self._values[0]
@@ -83,7 +88,7 @@ class _Consumer:
         self.on_end: Callable[[], None] = lambda: None
 
     def subscribe(self, topics: list[str], **callbacks: Any) -> None:
-        assert topics == [TOPIC]
+        assert topics == [TOPIC, RETRIES]
         self.callbacks = callbacks
 
     def assignment(self) -> list[TopicPartition]:
@@ -120,13 +125,13 @@ class _Consumer:
         step()
         return None
 
-    def assign(self, *numbers: int) -> None:
-        partitions = [TopicPartition(TOPIC, number) for number in numbers]
+    def assign(self, *numbers: int, topic: str = TOPIC) -> None:
+        partitions = [TopicPartition(topic, number) for number in numbers]
         self.callbacks["on_assign"](self, partitions)
         self.held += partitions
 
-    def take(self, kind: str, *numbers: int) -> None:
-        partitions = [TopicPartition(TOPIC, number) for number in numbers]
+    def take(self, kind: str, *numbers: int, topic: str = TOPIC) -> None:
+        partitions = [TopicPartition(topic, number) for number in numbers]
         self.callbacks[kind](self, partitions)
         self.held = [each for each in self.held if each.partition not in numbers]
 
@@ -146,7 +151,7 @@ class _Bench:
             ledger=self.ledger,
             budget=self.budget,
             wire=wire,
-            dispatch=lambda ticket, delivery: self.dispatched.append((ticket, delivery)),
+            dispatch=lambda ticket, _, delivery: self.dispatched.append((ticket, delivery)),
             quiesce=self._quiesce,
         )
         self.consumer.on_end = self.intake.stop
@@ -353,3 +358,87 @@ def test_draining_takes_nothing_new_and_says_whether_all_was_done() -> None:
     ready = bench.ledger.committed
     bench.consumer.on_end = lambda: (bench.intake.stop(), ready(bench.ledger.take_ready(10)))  # type: ignore[func-returns-value]
     assert bench.intake.run(drain_deadline_s=10)
+
+
+def _retry(due_in_s: float, offset: int = 0, partition: int = 2, **more: Any) -> _Message:
+    stamp = RetryStamp(1, round((time.time() + due_in_s) * 1000), Coordinates(TOPIC, 1, 77))
+    return _Message(offset, partition=partition, headers=[("trace", b"1"), *stamp.headers()], topic=RETRIES, **more)
+
+
+def test_retries_wait_until_they_are_due() -> None:
+    """A retry that is not due pauses its partition, is not in flight, and holds up nobody else."""
+    bench = _Bench()
+    seen: list[object] = []
+    bench.run(
+        lambda: bench.consumer.assign(2, topic=RETRIES),
+        _retry(0.3, offset=4),
+        _Message(0),
+        lambda: seen.extend([set(bench.consumer.paused), bench.budget.count, len(bench.dispatched)]),
+        lambda: time.sleep(0.3),
+        lambda: None,
+    )
+    assert seen == [{2}, 1, 1]
+    assert [ticket.source.topic for ticket, _ in bench.dispatched] == [TOPIC, RETRIES]
+    assert bench.consumer.paused == set()
+
+
+def test_a_drain_does_not_wait_for_retries() -> None:
+    """What is not due stays uncommitted in its topic, and the drain ends without it."""
+    bench = _Bench()
+    bench.consumer.steps = deque([lambda: bench.consumer.assign(2, topic=RETRIES), _retry(60)])
+    started = time.monotonic()
+    assert bench.intake.run(drain_deadline_s=10)
+    assert time.monotonic() - started < 5
+    assert bench.dispatched == []
+
+
+def test_unreadable_retries_keep_their_place() -> None:
+    """Garbage behind a retry that waits is refused after it, in the order of the offsets, with its own coordinates."""
+    bench = _Bench()
+    forged = _Message(5, partition=2, headers=[("lossgate-retry-attempt", b"1")], topic=RETRIES)
+    bench.run(
+        lambda: bench.consumer.assign(2, topic=RETRIES),
+        _retry(0.2, offset=4, value=b"not avro"),
+        forged,
+        lambda: time.sleep(0.2),
+        lambda: None,
+    )
+    first, second = bench.letters()
+    assert (first.source, first.headers) == (Coordinates(TOPIC, 1, 77), (("trace", b"1"),))
+    assert (second.source.topic, second.source.offset) == (RETRIES, 5)
+    assert (second.reason, second.headers) == (DeadLetterReason.INVALID_VALUE, (("lossgate-retry-attempt", b"1"),))
+
+
+def test_waiting_retries_go_with_their_partition() -> None:
+    """A retry that waits is the next owner's once its partition is revoked, and is not dispatched here."""
+    bench = _Bench()
+    bench.run(
+        lambda: bench.consumer.assign(2, topic=RETRIES),
+        _retry(0.1),
+        lambda: bench.consumer.take("on_revoke", 2, topic=RETRIES),
+        lambda: time.sleep(0.1),
+        lambda: None,
+    )
+    assert (bench.dispatched, bench.letters()) == ([], [])
+
+
+def test_retries_wait_for_the_budget_too() -> None:
+    """A retry whose time has come while the budget is spent is taken when there is room again."""
+    bench = _Bench(max_count=1)
+    seen: list[int] = []
+
+    def finish() -> None:
+        seen.append(len(bench.dispatched))
+        bench.ledger.complete(bench.dispatched[0][0], DEAD_LETTER_OUTCOME)
+        bench.ledger.committed(bench.ledger.take_ready(10))
+
+    bench.run(
+        lambda: bench.consumer.assign(2, topic=RETRIES),
+        _retry(0.1),
+        _Message(0),
+        lambda: time.sleep(0.1),
+        finish,
+        lambda: None,
+    )
+    assert seen == [1]
+    assert len(bench.dispatched) == 2

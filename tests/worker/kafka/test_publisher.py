@@ -14,17 +14,21 @@ from tests.worker.kafka.records_for_tests import DEAD_LETTER, DELIVERY, VERDICT
 from worker.constants import MAX_DEAD_LETTER_RAW_BYTES
 from worker.exceptions import FatalError, TransientError
 from worker.kafka.budget import Budget
+from worker.kafka.event import Event
 from worker.kafka.ledger import Ledger
 from worker.kafka.outcomes import Outcome, OutcomeRecords
 from worker.kafka.publisher import Publisher, stall_limit_s
+from worker.kafka.retry_headers import read_retry_headers
+from worker.kafka.retry_plan import Postponed
 from worker.kafka.transaction import Transactions
 from worker.kafka.wire import Wire
-from worker.metrics import PROVIDER_DECISIONS
-from worker.records import Coordinates, DeadLetter, Reason, Verdict
+from worker.metrics import PROVIDER_DECISIONS, RETRIES_SCHEDULED
+from worker.records import Coordinates, DeadLetter, FetchFault, Reason, Verdict
 from worker.settings import Settings
 
 TOPIC = "deliveries"
-WIRE = Wire(Settings(_env_file=None))
+SETTINGS = Settings(_env_file=None, verdicts_topic="verdicts", dead_letters_topic="dead-letters", retry_delay_s=60)
+WIRE = Wire(SETTINGS)
 
 ABORTABLE = KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION, "stale", txn_requires_abort=True))
 RETRIABLE = KafkaException(KafkaError(KafkaError._TIMED_OUT, "slow", retriable=True))
@@ -108,7 +112,7 @@ class _Bench:
             self.producer,
             self.member,
             self.ledger,
-            OutcomeRecords(wire, verdicts_topic="verdicts", dead_letters_topic="dead-letters"),
+            OutcomeRecords(wire, SETTINGS),
             fail=self.errors.append,
             **{"stall_limit_s": 60.0, **more},
         )
@@ -396,3 +400,35 @@ def test_verdicts_are_counted_by_provider() -> None:
     bench.put(1)
     bench.run()
     assert counter._value.get() == before + 2
+
+
+POSTPONED = Postponed(
+    Event(Coordinates(TOPIC, 0, 0), b"key", b"value", (("trace", None),)), 2, FetchFault.THROTTLED, VERDICT
+)
+
+
+def test_postponed_events_go_to_the_retries_topic() -> None:
+    """Key, value and headers stay; the stamp is added, in the transaction that commits the offset."""
+    bench = _Bench()
+    before, started = RETRIES_SCHEDULED.labels("throttled")._value.get(), time.time()
+    bench.put(7, POSTPONED)
+    bench.run()
+    ((topic, value, key, headers),) = bench.producer.committed
+    assert (topic, key, value) == (SETTINGS.retries_topic, b"key", b"value")
+    stamp, own = read_retry_headers(tuple(headers))
+    assert (own, stamp.attempt, stamp.origin) == ((("trace", None),), 2, Coordinates(TOPIC, 0, 0))
+    assert 0 <= stamp.not_before_ms / 1000 - started - SETTINGS.retry_delay_s < 10
+    assert bench.producer.offsets == {(TOPIC, 0): 8}
+    assert RETRIES_SCHEDULED.labels("throttled")._value.get() == before + 1
+
+
+@pytest.mark.parametrize("code", [KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.MSG_SIZE_TOO_LARGE])
+def test_a_retries_topic_that_takes_nothing_costs_the_retry_only(code: int) -> None:
+    """Where the topic is missing or too narrow, the delivery gets the review verdict it would get without one."""
+    bench = _Bench()
+    bench.producer.delivery_faults.append(KafkaError(code, "no"))
+    bench.put(7, POSTPONED)
+    bench.run()
+    assert [topic for topic, *_ in bench.producer.committed] == ["verdicts"]
+    assert bench.producer.offsets == {(TOPIC, 0): 8}
+    assert bench.errors == []
