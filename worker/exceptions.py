@@ -7,6 +7,16 @@
 `UnusableAudioError`          audio that can't be judged     → review verdict
 `TransientError`              may work in a moment           → retry, retries topic, then review
 `FatalError`                  this process must not go on    → drain, exit non-zero
+`BrakeError`                  too many dead letters          → publish no more, wait for
+                                                               a person; exit non-zero
+any other, in the reader      a bug, one event               → dead letter, loud
+any other, in the pipeline    a bug, one delivery            → review verdict, loud
+any other, in a lane          a bug, or no memory            → exit non-zero; counted like a
+                                                               death of the process, see
+                                                               `worker.kafka.attempts`
+death of the process          killed, out of memory, crash   → counted; after some alone with
+                                                               one delivery: dead letter
+                                                               `QUARANTINED`
 ============================  =======================================================
 """
 
@@ -74,3 +84,7 @@ class TransientError(LossgateError):
 
 class FatalError(LossgateError):
     """This process must not go on: drain, exit non-zero, let another replica take over."""
+
+
+class BrakeError(FatalError):
+    """The worker stopped after its dead-letter brake had engaged: something is wrong with the events, or with us."""

@@ -38,6 +38,10 @@ REGISTRY_FAILURES = Counter(
     "lossgate_registry_failures",
     "Look-ups of event schemas that have to be tried again, failed ones and those of schemas not known yet.",
 )
+BRAKE_ENGAGED = Gauge(
+    "lossgate_brake_engaged",
+    "1 while nothing is published because too many of the last outcomes would be dead letters, else 0.",
+)
 ASSIGNED_PARTITIONS = Gauge(
     "lossgate_assigned_partitions", "Partitions of the deliveries and the retries topic held by this worker."
 )

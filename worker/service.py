@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError
 from worker import __version__
 from worker.exceptions import FatalError, LossgateError
 from worker.health import HealthServer, HealthState
+from worker.kafka.brake import Brake
 from worker.kafka.budget import Budget
 from worker.kafka.client_config import consumer_config, make_consumer, make_producer, producer_config
 from worker.kafka.intake import Intake, delivery_bytes
@@ -26,6 +27,7 @@ from worker.kafka.wire import Wire
 from worker.lanes import Lanes
 from worker.metrics import show_zeros
 from worker.pipeline import Pipeline, open_pipeline
+from worker.readiness import readiness
 from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -67,6 +69,7 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
 
     wire = Wire(settings, patience_s=settings.schema_registry_patience_s)
     budget = Budget(settings.max_in_flight_deliveries, settings.max_in_flight_bytes, delivery_bytes(settings))
+    brake = Brake(settings.brake_dead_letters, settings.brake_window)
     ledger: Ledger[Outcome] = Ledger(budget)
     consumer = make_consumer(consumer_config(settings))
     producer = make_producer(producer_config(settings), on_fatal=on_fatal)
@@ -75,6 +78,7 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
         consumer,
         ledger,
         OutcomeRecords(wire, settings),
+        brake,
         fail=fail,
         stall_limit_s=stall_limit_s(settings.kafka_transaction_timeout_ms),
     )
@@ -88,13 +92,17 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
 
     def on_poll() -> None:
         health.heartbeat()
-        health.set_ready(*_readiness(publisher, ledger))
+        stopped_by = brake.why if brake.is_engaged else None
+        health.set_ready(
+            *readiness(is_publishing=publisher.is_ready, partitions=len(ledger.partitions), stopped_by=stopped_by)
+        )
 
     intake = Intake(
         consumer,
         settings,
         ledger=ledger,
         budget=budget,
+        brake=brake,
         wire=wire,
         dispatch=lanes.dispatch,
         quiesce=publisher.quiesce,
@@ -111,14 +119,6 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
         publisher.close(_PUBLISHER_CLOSE_S)
         intake.close()
         wire.close()
-
-
-def _readiness(publisher: Publisher, ledger: Ledger[Outcome]) -> tuple[bool, str]:
-    if not publisher.is_ready:
-        return False, "the transaction coordinator has not answered yet"
-    if not ledger.partitions:
-        return False, "no partition is assigned"
-    return True, f"{len(ledger.partitions)} partitions are assigned"
 
 
 @contextmanager

@@ -86,6 +86,14 @@ class Settings(BaseSettings):
         description="Deaths of the worker's process while it judges one delivery and nothing else, after which that "
         "delivery becomes a dead letter.",
     )
+    brake_dead_letters: int = Field(
+        50,
+        ge=0,
+        le=100_000,
+        description="Dead letters among the last LOSSGATE_BRAKE_WINDOW outcomes; a worker that would write more stops "
+        "publishing and waits for a person. As many as the window: never.",
+    )
+    brake_window: int = Field(100, ge=1, le=100_000, description="Outcomes over which dead letters are counted.")
     drain_deadline_s: float = Field(
         30.0, gt=0, le=DAY_S, description="Time SIGTERM gives the deliveries in flight, seconds."
     )

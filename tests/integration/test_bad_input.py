@@ -2,10 +2,13 @@
 
 import hashlib
 import http.server
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import soundfile
 
@@ -22,6 +25,7 @@ from tests.integration.support import (
     worker_settings,
     write_flac,
 )
+from worker.cli.exit_codes import ExitCode
 from worker.records import DeadLetterReason, Decision, Reason
 
 TOTAL_SAMPLES_BYTES = slice(22, 26)
@@ -50,12 +54,21 @@ def web() -> Iterator[str]:
     server.server_close()
 
 
+def _get(port: int, path: str) -> tuple[int, str]:
+    answer = httpx.get(f"http://127.0.0.1:{port}/{path}")
+    return answer.status_code, answer.text
+
+
 @pytest.mark.integration
 @pytest.mark.timeout(300)
 def test_each_bad_input_has_its_end_and_the_worker_goes_on(
     local_kafka: LocalKafka, topics: Topics, free_ports: list[int], tmp_path: Path, web: str
 ) -> None:
-    """The list no worker may hang, die or fall silent on; a good delivery behind all of it is still judged."""
+    """The list no worker may hang, die or fall silent on; a good delivery behind all of it is still judged.
+
+    When nothing but garbage comes after that, the worker stops before it has made dead letters of all of it:
+    alive, not ready, and with an exit code that says so.
+    """
     allowed, outside = tmp_path / "in", tmp_path / "out"
     allowed.mkdir()
     outside.mkdir()
@@ -96,10 +109,20 @@ def test_each_bad_input_has_its_end_and_the_worker_goes_on(
     bootstrap = local_kafka.bootstrap_servers
     publish(bootstrap, topics.deliveries, records)
     settings = worker_settings(bootstrap, topics, allowed, free_ports[0])
+    settings["LOSSGATE_BRAKE_DEAD_LETTERS"] = "3"
     settings["LOSSGATE_ALLOWED_URI_PREFIXES"] = f'["{allowed}/", "{web}"]'
     with worker_process(settings, tmp_path / "worker.log") as process:
         wait_for(len(expected) + 3, bootstrap, topics.verdicts, within_s=120)
         assert process.poll() is None
+        publish(bootstrap, topics.deliveries, [b"garbage"] * 300)
+        port = int(settings["LOSSGATE_HEALTH_PORT"])
+        while (ready := _get(port, "ready"))[0] != 503:
+            time.sleep(0.1)
+        assert "dead-letter brake" in ready[1]
+        assert _get(port, "live")[0] == 200
+        assert "lossgate_brake_engaged 1.0" in _get(port, "metrics")[1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(40) == ExitCode.FAILED
     verdicts = {verdict.delivery.delivery_id: verdict for verdict in read_verdicts(bootstrap, topics.verdicts, codec)}
     for name, (_, reason) in expected.items():
         assert (verdicts[name].judgement.decision, verdicts[name].judgement.reason) == (Decision.REVIEW, reason), name

@@ -15,6 +15,7 @@ from typing import Self
 
 from confluent_kafka import Producer
 
+from worker.kafka.brake import Brake
 from worker.kafka.budget import Budget
 from worker.kafka.client_config import consumer_config, make_consumer, make_producer, producer_config
 from worker.kafka.event import Event
@@ -65,6 +66,7 @@ class TrivialWorker:
         self.on_delivery = on_delivery
         self._closed = threading.Event()
         self.budget = Budget(settings.max_in_flight_deliveries, settings.max_in_flight_bytes, delivery_bytes(settings))
+        self.brake = Brake(settings.brake_dead_letters, settings.brake_window)
         self.ledger: Ledger[Outcome] = Ledger(self.budget)
         self.most_in_flight = 0
         self.stale = 0
@@ -79,6 +81,7 @@ class TrivialWorker:
             self.consumer,
             self.ledger,
             OutcomeRecords(self.wire, settings),
+            self.brake,
             stall_limit_s=stall_limit_s(settings.kafka_transaction_timeout_ms),
             fail=lambda error: self.intake.fail(error),  # noqa: PLW0108 -- the intake is made below
         )
@@ -87,6 +90,7 @@ class TrivialWorker:
             settings,
             ledger=self.ledger,
             budget=self.budget,
+            brake=self.brake,
             wire=self.wire,
             dispatch=self._dispatch,
             quiesce=self.publisher.quiesce,

@@ -13,7 +13,8 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
 from worker.constants import MAX_EVENT_BYTES, POLL_TIMEOUT_S
-from worker.exceptions import BadEventError, FatalError, TransientError
+from worker.exceptions import BadEventError, BrakeError, FatalError, TransientError
+from worker.kafka.brake import Brake
 from worker.kafka.budget import Budget
 from worker.kafka.event import Event, event_of
 from worker.kafka.gate import Gate
@@ -60,6 +61,7 @@ class Intake:
         settings: topic and sizes.
         ledger: where polled events are entered.
         budget: the ledger's; the intake pauses while it is spent.
+        brake: once it is engaged nothing more is taken; the intake polls on and keeps its partitions.
         wire: decodes the events.
         dispatch: takes a delivery to the lanes; must not block.
         quiesce: keeps transactions away for as long as partitions are given up; waits for the one in flight.
@@ -73,6 +75,7 @@ class Intake:
         *,
         ledger: Ledger[Outcome],
         budget: Budget,
+        brake: Brake,
         wire: Wire,
         dispatch: Callable[[Ticket, Event, Delivery], None],
         quiesce: Callable[[float], AbstractContextManager[bool]],
@@ -87,6 +90,7 @@ class Intake:
         self._delivery_bytes = delivery_bytes(settings)
         self._ledger = ledger
         self._budget = budget
+        self._brake = brake
         self._wire = wire
         self._dispatch = dispatch
         self._quiesce = quiesce
@@ -136,6 +140,7 @@ class Intake:
 
         Raises:
             FatalError: the consumer can't go on.
+            BrakeError: the brake was engaged.
             BaseException: whatever `fail` was told.
         """
         try:
@@ -150,17 +155,21 @@ class Intake:
         )
         while not self._stopping.is_set():
             self._step()
-        if self._failure is not None:
-            raise self._failure
+        self._raise_failure()
         log.info("draining", in_flight=self._ledger.unsettled)
         deadline = time.monotonic() + drain_deadline_s
         # What waits, for the registry or at the gate, is last in its partition: nothing is held up by leaving it
         # to the next owner.
         while self._ledger.unsettled > self._waiting() and time.monotonic() < deadline:
             self._step()
-            if self._failure is not None:
-                raise self._failure
+            self._raise_failure()
         return self._ledger.unsettled <= self._waiting()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._brake.is_engaged:
+            raise BrakeError(f"Nothing was published any more: {self._brake.why}; the log says which.")
 
     def close(self) -> None:
         """Leave the group.  What is in flight stays uncommitted."""
@@ -185,18 +194,22 @@ class Intake:
         self._take_due()
         NOT_DUE_PARTITIONS.set(len(self._not_due.partitions))
         self._look_up_again()
-        if not self._stopping.is_set():
+        if not self._takes_no_more:
             self._begin_what_is_due()
 
+    @property
+    def _takes_no_more(self) -> bool:
+        return self._stopping.is_set() or self._brake.is_engaged
+
     def _pause_or_resume(self) -> None:
-        """Pause all partitions while the budget is spent or the intake is stopping; those that came later too."""
-        wants_pause = self._stopping.is_set() or self._budget.should_pause()
+        """Pause all partitions while the budget is spent or no more is taken; those that came later too."""
+        wants_pause = self._takes_no_more or self._budget.should_pause()
         if not self._is_paused and wants_pause:
             self._is_paused = True
             self._consumer.pause(self._consumer.assignment())
         elif self._is_paused and self._has_new_partitions:
             self._consumer.pause(self._consumer.assignment())
-        elif self._is_paused and not self._stopping.is_set() and self._budget.should_resume():
+        elif self._is_paused and not self._takes_no_more and self._budget.should_resume():
             self._is_paused = False
             self._resume_all()
         elif not self._is_paused and self._has_new_partitions:
@@ -221,7 +234,7 @@ class Intake:
 
     def _take_due(self) -> None:
         """Take the events of the retries topic whose time has come, as far as the budget goes."""
-        while not (self._stopping.is_set() or self._is_paused or self._budget.should_pause()):
+        while not (self._takes_no_more or self._is_paused or self._budget.should_pause()):
             event = self._not_due.next_due()
             if event is None:
                 return

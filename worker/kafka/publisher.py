@@ -13,29 +13,19 @@ from typing import Final
 import structlog
 from confluent_kafka import KafkaError, Producer, TopicPartition
 
-from worker.bounded_labels import BoundedLabels
 from worker.exceptions import FatalError, TransientError
+from worker.kafka.accounts import Accounts
+from worker.kafka.brake import Brake
 from worker.kafka.ledger import Ledger, ReadyBatch
 from worker.kafka.membership import MemberConsumer
 from worker.kafka.outcomes import Outcome, OutcomeRecords
-from worker.kafka.retry_plan import Postponed
 from worker.kafka.transaction import CALL_TIMEOUT_S, AbortedError, StoppedError, Transactions
-from worker.logs import canonical_line
-from worker.metrics import (
-    DEAD_LETTERS,
-    DECISIONS,
-    DELIVERY_SECONDS,
-    PROVIDER_DECISIONS,
-    RETRIES_SCHEDULED,
-    STAGE_SECONDS,
-)
 from worker.records import DeadLetter
 
 log = structlog.get_logger(__name__)
 
 _BATCH: Final = 200  # outcomes in one transaction, at most
 _IDLE_S: Final = 1.0  # between looks at the client's health while there is nothing to publish
-_MOST_PROVIDERS: Final = 100  # with a label of their own
 _START_LIMIT_S: Final = 60.0  # for brokers that are away when the worker starts; a restart asks again
 _RECOVERY_S: Final = 30.0  # for a broker to restart, or for a coordinator to move
 
@@ -58,6 +48,7 @@ class Publisher:
         consumer: the group member whose offsets are committed; its noted membership is all that is used of it.
         ledger: what is ready.
         records: makes the records of the outcomes.
+        brake: stops all publishing when too much of it is dead letters.
         fail: told once, from a thread of the publisher's, of an error that must stop the worker.
         stall_limit_s: time after which a transaction that does not end counts as such an error.
         start_limit_s: time after which brokers that do not answer at the start count as such an error.
@@ -69,6 +60,7 @@ class Publisher:
         consumer: MemberConsumer,
         ledger: Ledger[Outcome],
         records: OutcomeRecords,
+        brake: Brake,
         *,
         fail: Callable[[BaseException], None],
         stall_limit_s: float,
@@ -79,6 +71,7 @@ class Publisher:
         self._consumer = consumer
         self._ledger = ledger
         self._records = records
+        self._brake = brake
         self._fail = fail
         self._stall_limit_s = stall_limit_s
         self._start_limit_s = start_limit_s
@@ -90,7 +83,7 @@ class Publisher:
         self._failed = threading.Event()
         self._ended = threading.Event()
         self._in_transaction_since: float | None = None
-        self._providers = BoundedLabels(_MOST_PROVIDERS)
+        self._accounts = Accounts()
 
     @property
     def is_ready(self) -> bool:
@@ -136,6 +129,11 @@ class Publisher:
             self._transactions.open(self._start_limit_s)
             self._ready.set()
             while not self._giving_up.is_set():
+                if self._brake.is_engaged:
+                    if self._stopping.wait(_IDLE_S):
+                        return
+                    self._producer.poll(0)
+                    continue
                 is_ready = self._ledger.wait_until_ready(0 if self._stopping.is_set() else _IDLE_S)
                 if not is_ready and self._stopping.is_set():
                     return
@@ -178,6 +176,11 @@ class Publisher:
             batch = self._ledger.take_ready(_BATCH)
             if not batch.outcomes:
                 return True  # revoked meanwhile
+            is_dead_letter = [isinstance(outcome, DeadLetter) for _, outcome in batch.outcomes]
+            if not self._brake.admits(is_dead_letter):
+                self._ledger.returned(batch)
+                self._accounts.stopped(batch, self._brake.why)
+                return True
             self._in_transaction_since = started = time.monotonic()
             try:
                 self._run_transaction(batch, membership)
@@ -195,7 +198,12 @@ class Publisher:
             finally:
                 self._in_transaction_since = None
             self._ledger.committed(batch)
-        self._account(batch, started)
+            self._brake.published(is_dead_letter)
+        self._accounts.published(
+            [(ticket, self._records.written(ticket, each)) for ticket, each in batch.outcomes], started
+        )
+        for ticket, _ in batch.outcomes:
+            self._records.forget(ticket)
         return True
 
     def _run_transaction(self, batch: ReadyBatch[Outcome], membership: bytes) -> None:
@@ -205,22 +213,3 @@ class Publisher:
             for partition, offset in batch.next_offsets.items()
         ]
         self._transactions.run(records, offsets, membership)
-
-    def _account(self, batch: ReadyBatch[Outcome], started: float) -> None:
-        now = time.monotonic()
-        STAGE_SECONDS.labels("publish").observe(now - started)
-        for ticket, outcome in batch.outcomes:
-            written = self._records.written(ticket, outcome)
-            self._records.forget(ticket)
-            if isinstance(written, Postponed):
-                RETRIES_SCHEDULED.labels(written.fault.value).inc()
-                log.info("delivery_postponed", **written.line())
-                continue
-            DELIVERY_SECONDS.observe(now - ticket.polled_at)
-            if isinstance(written, DeadLetter):
-                DEAD_LETTERS.labels(written.reason.value).inc()
-            else:
-                decision = written.judgement.decision.value
-                DECISIONS.labels(decision, written.judgement.reason.value).inc()
-                PROVIDER_DECISIONS.labels(self._providers.label(written.delivery.provider), decision).inc()
-            canonical_line(written, {"publish": now - started, "total": now - ticket.polled_at})

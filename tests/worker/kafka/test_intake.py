@@ -10,8 +10,9 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from tests.worker.kafka.records_for_tests import DELIVERY
-from worker.exceptions import FatalError, TransientError
+from worker.exceptions import BrakeError, FatalError, TransientError
 from worker.kafka import intake as intake_module
+from worker.kafka.brake import Brake
 from worker.kafka.budget import Budget
 from worker.kafka.intake import Intake
 from worker.kafka.ledger import Ledger, Ticket
@@ -142,6 +143,7 @@ class _Bench:
     def __init__(self, wire: Wire = WIRE, max_count: int = 100) -> None:
         self.consumer = _Consumer()
         self.budget = Budget(max_count, 10**9)
+        self.brake = Brake(0, 1)
         self.ledger: Ledger[Outcome] = Ledger(self.budget)
         self.dispatched: list[tuple[Ticket, Delivery]] = []
         self.quiesced = 0
@@ -150,6 +152,7 @@ class _Bench:
             SETTINGS,
             ledger=self.ledger,
             budget=self.budget,
+            brake=self.brake,
             wire=wire,
             dispatch=lambda ticket, _, delivery: self.dispatched.append((ticket, delivery)),
             quiesce=self._quiesce,
@@ -442,3 +445,18 @@ def test_retries_wait_for_the_budget_too() -> None:
     )
     assert seen == [1]
     assert len(bench.dispatched) == 2
+
+
+def test_the_brake_pauses_and_ends_with_an_error() -> None:
+    """While it is engaged the loop polls on and keeps its partitions, paused; a stop says that it was not in order."""
+    bench = _Bench()
+    seen: list[set[int]] = []
+    with pytest.raises(BrakeError):
+        bench.run(
+            _Message(0),
+            lambda: bench.brake.admits([True]) and None,  # type: ignore[arg-type,return-value]
+            lambda: None,
+            lambda: seen.append(set(bench.consumer.paused)),
+        )
+    assert seen == [{0, 1}]
+    assert bench.ledger.partitions == {(TOPIC, 0), (TOPIC, 1)}

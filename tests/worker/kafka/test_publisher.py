@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 from tests.worker.kafka.records_for_tests import DEAD_LETTER, DELIVERY, VERDICT
 from worker.constants import MAX_DEAD_LETTER_RAW_BYTES
 from worker.exceptions import FatalError, TransientError
+from worker.kafka.brake import Brake
 from worker.kafka.budget import Budget
 from worker.kafka.event import Event
 from worker.kafka.ledger import Ledger
@@ -22,7 +23,7 @@ from worker.kafka.retry_headers import read_retry_headers
 from worker.kafka.retry_plan import Postponed
 from worker.kafka.transaction import Transactions
 from worker.kafka.wire import Wire
-from worker.metrics import PROVIDER_DECISIONS, RETRIES_SCHEDULED
+from worker.metrics import BRAKE_ENGAGED, PROVIDER_DECISIONS, RETRIES_SCHEDULED
 from worker.records import Coordinates, DeadLetter, FetchFault, Reason, Verdict
 from worker.settings import Settings
 
@@ -108,11 +109,13 @@ class _Bench:
         self.ledger: Ledger[Outcome] = Ledger(self.budget)
         self.ledger.assign([(TOPIC, 0), (TOPIC, 1)])
         self.errors: list[BaseException] = []
+        self.brake = Brake(2, 4)
         self.publisher = Publisher(
             self.producer,
             self.member,
             self.ledger,
             OutcomeRecords(wire, SETTINGS),
+            self.brake,
             fail=self.errors.append,
             **{"stall_limit_s": 60.0, **more},
         )
@@ -370,6 +373,28 @@ def test_an_unanswered_commit_is_in_doubt(step: str, is_in_doubt: bool) -> None:
     bench.run()
     assert isinstance(bench.errors[0], FatalError)
     assert bool(bench.ledger.take_ready(10).outcomes) != is_in_doubt
+
+
+def test_the_brake_comes_before_the_dead_letters() -> None:
+    """What would be too many dead letters is not written, nor anything after it; what was written before stays."""
+    bench = _Bench()
+    bench.put(0, DEAD_LETTER)
+    bench.put(1)
+    bench.publisher.start()
+    while bench.ledger.unsettled:
+        time.sleep(0.01)
+    with bench.publisher.quiesce(10):
+        bench.put(2, DEAD_LETTER)
+        bench.put(3, DEAD_LETTER)
+        bench.put(0, partition=1)
+    while not bench.brake.is_engaged:
+        time.sleep(0.01)
+    assert BRAKE_ENGAGED._value.get() == 1
+    assert bench.publisher.close(10)
+    assert len(bench.producer.committed) == 2
+    assert bench.producer.offsets == {(TOPIC, 0): 2}
+    assert bench.ledger.unsettled == 3
+    assert bench.errors == []
 
 
 def test_closing_gives_up_on_brokers_that_stay_away() -> None:
