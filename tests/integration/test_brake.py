@@ -16,6 +16,17 @@ GARBAGE = 300
 MOST = 20
 
 
+def _run_until_stopped(worker: TrivialWorker) -> None:
+    deadline = time.monotonic() + 60
+    with worker:
+        while not worker.brake.is_engaged:
+            assert worker.failure is None
+            assert time.monotonic() < deadline, "the brake did not engage"
+            time.sleep(0.05)
+        assert len(worker.ledger.partitions) == PARTITIONS
+        assert worker.failure is None
+
+
 def test_a_topic_of_garbage_is_not_emptied(local_kafka: LocalKafka, topics: Topics) -> None:
     """The worker writes a few dead letters at most, keeps its partitions while it waits, and ends with an error.
 
@@ -25,14 +36,8 @@ def test_a_topic_of_garbage_is_not_emptied(local_kafka: LocalKafka, topics: Topi
     publish(local_kafka.bootstrap_servers, topics.deliveries, [b"garbage"] * GARBAGE, PARTITIONS)
     for life in (1, 2):
         worker = TrivialWorker(settings)
-        with pytest.raises(BrakeError), worker:
-            deadline = time.monotonic() + 60
-            while not worker.brake.is_engaged:
-                assert worker.failure is None
-                assert time.monotonic() < deadline, "the brake did not engage"
-                time.sleep(0.05)
-            assert len(worker.ledger.partitions) == PARTITIONS
-            assert worker.failure is None
+        with pytest.raises(BrakeError):
+            _run_until_stopped(worker)
         assert len(committed(local_kafka.bootstrap_servers, topics.dead_letters)) <= life * MOST
     written = len(committed(local_kafka.bootstrap_servers, topics.dead_letters))
     assert _lag(local_kafka, settings) == GARBAGE - written
