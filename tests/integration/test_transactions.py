@@ -16,9 +16,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from demo.kafka.local_kafka import LocalKafka
+from tests.integration import trivial_worker
 from tests.integration.support import Topics, committed, publish, read_dead_letters, read_verdicts, wait_for
 from tests.integration.trivial_worker import TrivialWorker
 from worker.exceptions import FatalError, TransientError
+from worker.kafka.client_config import ClientConfig, make_producer, producer_config
 from worker.kafka.wire import Wire
 from worker.records import DeadLetterReason, Delivery
 from worker.settings import Settings
@@ -335,6 +337,33 @@ def test_a_fatal_producer_stops_the_worker(local_kafka: LocalKafka, topics: Topi
     worker = TrivialWorker(settings, wrap_producer=_Broken)
     with pytest.raises(FatalError, match="fenced"), worker:
         _wait_until(lambda: worker.failure is not None)
+    assert _judged(local_kafka, topics) == []
+    assert _lag(local_kafka, settings) == 8
+    with TrivialWorker(settings):
+        wait_for(8, local_kafka.bootstrap_servers, topics.verdicts, within_s=30)
+    assert _judged(local_kafka, topics) == sorted(ids)
+
+
+def _fence(worker: TrivialWorker, config: ClientConfig) -> None:
+    _wait_until(lambda: worker.publisher.is_ready)
+    make_producer(config).init_transactions(30)
+    worker.hold.set()
+    _wait_until(lambda: worker.failure is not None)
+
+
+def test_a_producer_that_the_brokers_fence_stops_the_worker(
+    local_kafka: LocalKafka, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another producer takes the worker's transactional id: the worker ends without a verdict; the next one goes on."""
+    settings = _settings(local_kafka, topics)
+    ids = _send(local_kafka, topics, 8)
+    config = producer_config(settings)
+    monkeypatch.setattr(trivial_worker, "producer_config", lambda _: config)
+    worker = TrivialWorker(settings)
+    monkeypatch.undo()
+    worker.hold.clear()
+    with pytest.raises(FatalError), worker:
+        _fence(worker, config)
     assert _judged(local_kafka, topics) == []
     assert _lag(local_kafka, settings) == 8
     with TrivialWorker(settings):

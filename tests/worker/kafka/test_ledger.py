@@ -225,6 +225,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert ticket is not None
             self.position[partition] = offset + 1
             self.working.append(ticket)
+            self.ledger.started(ticket)
             self.hold_of[id(ticket)] = self.holds[partition]
 
     @precondition(lambda self: self.working)
@@ -258,6 +259,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for (_, partition), offset in self.batch.next_offsets.items():
             assert self.committed[partition] == offset
         self.ledger.committed(self.batch)
+        for key, offset in self.batch.next_offsets.items():
+            assert self.ledger.standing(key) == (offset, self.batch.marks[key])
         self.batch = None
 
     @precondition(lambda self: self.batch is not None)
@@ -278,6 +281,18 @@ class LedgerMachine(RuleBasedStateMachine):
         """What is reserved is what is unsettled here or still worked on for an earlier assignment."""
         stale = [each for each in self.working if self.holds.get(each.source.partition) != self.hold_of[id(each)]]
         assert self.budget.count == self.ledger.unsettled + len(stale)
+
+    @invariant()
+    def work_is_counted(self) -> None:
+        """What lanes have is known exactly, for it decides whether a suspect is alone."""
+        assert self.ledger.at_work == len(self.working)
+        assert all(self.ledger.is_open(each) for each in self.working)
+
+    @invariant()
+    def no_offset_is_known_while_a_transaction_decides(self) -> None:
+        """An offset written beside a transaction could undo it."""
+        for key in self.batch.next_offsets if self.batch else ():
+            assert self.ledger.standing(key)[0] is None
 
     def teardown(self) -> None:
         """In the end, with all work done and committed, nothing is left in flight."""
