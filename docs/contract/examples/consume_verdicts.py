@@ -19,7 +19,7 @@ import fastavro
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 SCHEMAS = Path(__file__).parent.parent.parent.parent / "schemas"
-READER_SCHEMA = fastavro.parse_schema(json.loads((SCHEMAS / "verdict.v1.avsc").read_text("utf-8")))
+READER_SCHEMA = fastavro.parse_schema(json.loads((SCHEMAS / "verdict.v2.avsc").read_text("utf-8")))
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS verdicts (
