@@ -2,22 +2,27 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.bitrate import FEATURES, BitrateScale, features
 from model.constants import BITRATE_CLASSES, FAMILIES, SILENCE_DBFS
 from model.errors import ArtefactError
 from model.grid.combine import TrackSearch
 from model.grid.names import FAMILY_INDICES, GRIDS
 
-_POSITIVE = frozenset({"slope", "family_temperature", "bitrate_temperature"})
+_POSITIVE = frozenset({"slope", "family_temperature"})
 _NOT_NEGATIVE = frozenset({"grid_slope", "grid_family_weight"})
 # Grid scores up to here say nothing: the best of some 16,000 offsets reaches them by chance.  Above, the first few
 # count nearly linearly, larger ones logarithmically.
 _NOTHING = 3.5
+
+
+NO_BITRATE = BitrateScale((0.0,) * FEATURES, 0.0)
+"""Before anything was fitted: every track falls into the first class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +30,8 @@ class Calibration:
     """How logits become probabilities; fitted on validation sources used for nothing else.
 
     ``probability = sigmoid(slope * mean_logit + grid_slope * e(z) + bias)`` with z the highest score of the frame-grid
-    search and ``e(z) = asinh(max(z - 3.5, 0))`` (Platt's scaling, on two features).  The family and bitrate heads are
-    divided by their temperature; a family's own best grid adds ``grid_family_weight * e`` to its logit.
+    search and ``e(z) = asinh(max(z - 3.5, 0))`` (Platt's scaling, on two features).  The family head is divided by its
+    temperature; a family's own best grid adds ``grid_family_weight * e`` to its logit.
     """
 
     slope: float = 1.0
@@ -34,8 +39,8 @@ class Calibration:
     bias: float = 0.0
     family_temperature: float = 1.0
     grid_family_weight: float = 0.0
-    bitrate_temperature: float = 1.0
     silence_dbfs: float = SILENCE_DBFS
+    bitrate: BitrateScale = NO_BITRATE
 
     @classmethod
     def from_json(cls, values: Mapping[str, object]) -> "Calibration":
@@ -51,7 +56,10 @@ class Calibration:
             message = f"calibration: missing or unknown keys {odd}"
             raise ArtefactError(message)
         numbers: dict[str, float] = {}
+        bitrate = BitrateScale.from_json(values["bitrate"])
         for key, value in values.items():
+            if key == "bitrate":
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float):
                 message = f"calibration: {key} must be a number, not {value!r}"
                 raise ArtefactError(message)
@@ -59,9 +67,9 @@ class Calibration:
                 message = f"calibration: {key} must be finite (and positive), not {value!r}"
                 raise ArtefactError(message)
             numbers[key] = float(value)
-        return cls(**numbers)
+        return cls(**numbers, bitrate=bitrate)
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, Any]:
         """Return the object that ``from_json`` reads."""
         return asdict(self)
 
@@ -93,7 +101,9 @@ class TrackScore:
     family: str
     """The family with the highest score."""
     bitrate_class: str
-    """The bitrate class with the highest score."""
+    """See ``model.bitrate``."""
+    bitrate_features: NDArray[np.float64] = field(repr=False, compare=False)
+    """What the bitrate class was told from: shape (bitrate.FEATURES,)."""
     grid: GridFinding | None = None
     """What the frame-grid search found, where there was one."""
 
@@ -116,6 +126,7 @@ def pool(
     calibration: Calibration,
     levels_dbfs: NDArray[np.floating[Any]] | None = None,
     search: TrackSearch | None = None,
+    bandwidth_hz: float = math.nan,
 ) -> TrackScore:
     """Pool the segments of one track.
 
@@ -130,6 +141,7 @@ def pool(
         levels_dbfs: shape (n,), from ``bandwidth.segment_levels_dbfs``; segments below the
             calibration's silence level are left out of the pool.  Without it all count.
         search: what the frame-grid search found.
+        bandwidth_hz: where the signal ends; only the bitrate class needs it.
 
     Returns:
         The score; its probability is NaN where no segment is audible or a logit is NaN,
@@ -172,13 +184,15 @@ def pool(
     families = _softmax(
         weights @ family / calibration.family_temperature + calibration.grid_family_weight * family_evidence(search)
     )
-    bitrates = _softmax(weights @ bitrate / calibration.bitrate_temperature)
+    named = FAMILIES[int(np.argmax(families))]
+    heard = features(weights @ bitrate, named, float(family_evidence(search).max()), bandwidth_hz)
     return TrackScore(
         probability=probability,
         segment_probabilities=tuple(float(value) for value in segment_probabilities),
         family_scores={name: float(value) for name, value in zip(FAMILIES, families, strict=True)},
-        family=FAMILIES[int(np.argmax(families))],
-        bitrate_class=BITRATE_CLASSES[int(np.argmax(bitrates))],
+        family=named,
+        bitrate_class=calibration.bitrate.bitrate_class(heard),
+        bitrate_features=heard,
         grid=None if search is None else _finding(search),
     )
 

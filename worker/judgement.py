@@ -45,6 +45,7 @@ def judge_audio(
         calibration,
         levels_dbfs=levels,
         search=outputs.search,
+        bandwidth_hz=bandwidth_hz,
     )
     decision = policy.decide(score, TrackFacts(audio.facts.duration_s, float(levels.max()), bandwidth_hz))
     return Judgement(

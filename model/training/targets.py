@@ -6,6 +6,7 @@ from typing import Final
 
 from model.constants import BITRATE_CLASSES
 from model.training import codecs
+from model.training.bench import INSERT
 from model.training.evaluate import Judged
 from model.training.statistics import wilson
 
@@ -55,7 +56,8 @@ def against(judged: Sequence[Judged], true_recordings: Sequence[Judged]) -> list
     """
     bench = [j for j in judged if not j.scored.item.condition]
     lossy = [j for j in judged if j.scored.item.is_lossy]
-    true = [j for j in judged if not j.scored.item.is_lossy and not j.scored.item.condition.startswith("insert")]
+    # The trials' untouched originals are those of the bench, cut elsewhere: counted once.
+    true = [j for j in judged if not j.scored.item.is_lossy and j.scored.item.condition not in {INSERT, "original"}]
 
     def named(*names: str) -> list[Judged]:
         return [j for j in bench if j.scored.item.name in names]

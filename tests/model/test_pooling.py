@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from model.bitrate import FEATURES, BitrateScale
 from model.constants import BITRATE_CLASSES, FAMILIES
 from model.errors import ArtefactError
 from model.grid.combine import COLUMNS, TrackSearch
@@ -31,9 +32,14 @@ def test_one_segment_is_a_plain_sigmoid() -> None:
 
 
 def test_heads_are_named() -> None:
-    """Guards the order of families and bitrate classes."""
-    score = pool(np.array([3.0, 3.0]), *_heads(2, family=5, bitrate=4), PLAIN)
-    assert (score.family, score.bitrate_class) == ("vorbis", "GT_288")
+    """Guards the order of families and bitrate logits, and that the bandwidth counts."""
+    heads = _heads(2, family=5, bitrate=4)
+    scale = BitrateScale((0.0,) * (len(BITRATE_CLASSES) - 1) + (1.0,) + (0.0,) * (2 * len(FAMILIES)) + (0.5,), 4.0)
+    score = pool(np.array([3.0, 3.0]), *heads, Calibration(bitrate=scale), bandwidth_hz=22_000.0)
+    assert score.family == "vorbis"
+    assert score.bitrate_class == "GT_288"  # 2 ** (4 + (4 - 0.8) + 1.1) = 315 kbit/s
+    lower = pool(np.array([3.0, 3.0]), *heads, Calibration(bitrate=scale), bandwidth_hz=16_000.0)
+    assert lower.bitrate_class == "LE_288"  # 256 kbit/s
     assert sum(score.family_scores.values()) == pytest.approx(1.0)
     assert tuple(score.family_scores) == FAMILIES
 
@@ -85,7 +91,9 @@ def test_shapes_must_fit(shape: tuple[int, int]) -> None:
 
 def test_calibration_survives_json() -> None:
     """Guards the metadata's round trip."""
-    calibration = Calibration(0.7, 2.5, -0.3, 1.5, 0.8, 2.0, -65.0)
+    calibration = Calibration(
+        0.7, 2.5, -0.3, 1.5, 0.8, -65.0, BitrateScale(tuple(0.1 * i for i in range(FEATURES)), 7.0)
+    )
     assert calibration == Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
 
 

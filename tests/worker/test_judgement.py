@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from model.bitrate import FEATURES, BitrateScale
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
 from model.grid.combine import COLUMNS, TrackSearch
 from model.grid.names import GRIDS
@@ -43,10 +44,10 @@ def judge(probability: float, segments: NDArray[np.float32] = NOISE, duration_s:
     family = np.zeros((count, len(FAMILIES)), np.float32)
     family[:, FAMILIES.index("mp3")] = 5
     bitrate = np.zeros((count, len(BITRATE_CLASSES)), np.float32)
-    bitrate[:, 1] = 5
     logit = math.nan if math.isnan(probability) else math.log(probability / (1 - probability))
     outputs = SegmentOutputs(np.full(count, logit, np.float32), family, bitrate, SEARCH)
-    return judge_audio(audio, outputs, Calibration(), POLICY)
+    scale = BitrateScale((0.0,) * (FEATURES - 1) + (1.0,), 5.0)  # 2 ** (5 + 22 050 Hz / 10 kHz) = 148 kbit/s
+    return judge_audio(audio, outputs, Calibration(bitrate=scale), POLICY)
 
 
 @pytest.mark.parametrize(
