@@ -7,6 +7,15 @@ from hypothesis import strategies as st
 _INTERESTING = st.sampled_from([0x00, 0x01, 0x7F, 0x80, 0xFE, 0xFF]) | st.integers(0, 255)
 
 
+class Damaged(bytes):
+    """Bytes that don't fill the screen where a case fails; hypothesis prints how to repeat it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return super().__repr__() if len(self) < 1_000 else f"<{len(self):,} bytes>"
+
+
 @st.composite
 def mutated(draw: st.DrawFn, originals: Sequence[bytes], hot: Sequence[int] = ()) -> bytes:
     """One of the originals with one to four places changed: overwritten, inserted, removed, repeated or cut off.
@@ -36,4 +45,4 @@ def mutated(draw: st.DrawFn, originals: Sequence[bytes], hot: Sequence[int] = ()
             data[place:place] = data[place : place + draw(st.integers(1, 64))]
         elif kind == "cut":
             del data[place + 1 :]
-    return bytes(data)
+    return Damaged(data)

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from worker.exceptions import SettingsError, UnusableAudioError
 from worker.records import Reason
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_DECODINGS = 8
 
@@ -108,12 +108,12 @@ def _parse(uri: str) -> ObjectUri:
     if scheme == "file":
         return _file(rest)
     if not rest.startswith("//"):
-        raise ValueError(f"'{scheme}:' isn't followed by '//'")
+        raise ValueError(f"{scheme!r} isn't followed by '://'")
     if scheme == "s3":
         return _s3(rest[2:])
     if scheme in _DEFAULT_PORTS:
         return _http(scheme, rest)
-    raise ValueError(f"the scheme '{scheme}' isn't supported (file, s3, http, https are)")
+    raise ValueError(f"the scheme {scheme!r} isn't supported (file, s3, http, https are)")
 
 
 def _local(path: str) -> ObjectUri:
@@ -126,7 +126,7 @@ def _file(rest: str) -> ObjectUri:
     if rest.startswith("//"):
         host, slash, path = rest[2:].partition("/")
         if host.lower() not in ("", "localhost"):
-            raise ValueError(f"it names the host '{host}'; local files only")
+            raise ValueError(f"it names the host {host!r}; local files only")
         rest = slash + path
     if not rest.startswith("/"):
         raise ValueError("its path isn't absolute")
@@ -138,7 +138,7 @@ def _file(rest: str) -> ObjectUri:
 def _s3(rest: str) -> ObjectUri:
     bucket, _, key = rest.partition("/")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]+", bucket):
-        raise ValueError(f"'{bucket}' isn't a bucket's name")
+        raise ValueError(f"{bucket!r} isn't a bucket's name")
     # Keys are literal: tensorflow-io asks for exactly these characters, `%20` is not a space.
     segments = _strict_segments(key)
     _refuse_dots(segments)
@@ -146,7 +146,10 @@ def _s3(rest: str) -> ObjectUri:
 
 
 def _http(scheme: str, rest: str) -> ObjectUri:
-    parts = urlsplit(f"{scheme}:{rest}")
+    try:
+        parts = urlsplit(f"{scheme}:{rest}")
+    except ValueError:  # whose message repeats the host as it is
+        raise ValueError("its host can't be read") from None
     if "@" in parts.netloc:
         raise ValueError("it carries credentials")
     if "#" in rest:

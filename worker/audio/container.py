@@ -19,6 +19,7 @@ _ID3_HEADER = 10
 _STREAMINFO_BYTES = 34
 _SHORTEST_FMT, _EXTENSIBLE_FMT = 16, 40
 _WAV_MAGICS = (b"RIFF", b"RF64", b"BW64")
+_TENSORFLOW_IO_BYTES = 2**31 - 1  # of samples in a WAV; it counts in 32 bits with a sign, and aborts beyond
 _TENSORFLOW_IO_DEPTHS = (8, 16, 24)
 _FLAC_DEPTHS = range(4, 33)
 
@@ -63,6 +64,8 @@ class ContainerInfo:
         32-bit PCM WAV is the trap: tensorflow-io hands its integers out as if they were floats, without an error.
         """
         if self.prefix_bytes or self.total_samples is None or self.is_64_bit:
+            return False
+        if self.container == "wav" and self.total_samples * self.channels * self.bit_depth // 8 > _TENSORFLOW_IO_BYTES:
             return False
         if self.is_float:
             return self.bit_depth == 32  # noqa: PLR2004 -- float32; float64 it refuses
