@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import structlog
-from confluent_kafka import KafkaError, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from worker.exceptions import FatalError, TransientError
 from worker.kafka.accounts import Accounts
@@ -142,6 +142,8 @@ class Publisher:
                     self._transactions.pause()
         except StoppedError:
             log.warning("publisher_gave_up")
+        except KafkaException as error:  # `poll` brought the client's last error
+            self.report_fatal(error.args[0])
         except BaseException as error:  # noqa: BLE001 -- a publisher that dies in silence would stop the offsets
             self._report(error)
         finally:

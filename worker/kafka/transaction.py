@@ -125,6 +125,12 @@ class Transactions:
             self._retrying(lambda: self._producer.commit_transaction(CALL_TIMEOUT_S))
         except KafkaException as error:
             self._abort(error.args[0], rejected)
+        except SystemError as error:
+            # A client that fails for good while delivery reports are handed over: confluent-kafka raises its error
+            # between two callbacks, and Python complains of the second (measured with 2.16).
+            if not isinstance(error.__cause__, KafkaException):
+                raise
+            self._abort(error.__cause__.args[0], rejected)
         except _MustAbortError as error:
             self._abort(error.reason, rejected)
         self._is_in_doubt = False

@@ -195,6 +195,19 @@ def test_a_fenced_producer_ends_the_worker(step: str) -> None:
     assert bench.ledger.unsettled == 1
 
 
+def test_a_client_that_fails_between_callbacks_ends_the_worker() -> None:
+    """confluent-kafka's way to say so while reports are handed over is a SystemError around the client's error."""
+    error = SystemError("returned a result with an exception set")
+    error.__cause__ = FATAL
+    bench = _Bench()
+    bench.producer.faults["flush"] = deque([error])
+    bench.put(0)
+    bench.run()
+    assert isinstance(bench.errors[0], FatalError)
+    assert "fenced" in str(bench.errors[0])
+    assert bench.producer.committed == []
+
+
 def test_an_abort_that_fails_ends_the_worker() -> None:
     """After a failed abort nobody knows what the transaction holds."""
     bench = _Bench()
