@@ -99,6 +99,8 @@ def _parse_prefix(prefix: str) -> ObjectUri:
 def _parse(uri: str) -> ObjectUri:
     if _CONTROL.search(uri):
         raise ValueError("it contains a control character")
+    if not _can_be_encoded(uri):
+        raise ValueError("it holds characters that no name can hold (lone surrogates)")
     if uri.startswith("/"):
         return _local(uri)
     scheme, colon, rest = uri.partition(":")
@@ -114,6 +116,15 @@ def _parse(uri: str) -> ObjectUri:
     if scheme in _DEFAULT_PORTS:
         return _http(scheme, rest)
     raise ValueError(f"the scheme {scheme!r} isn't supported (file, s3, http, https are)")
+
+
+def _can_be_encoded(uri: str) -> bool:
+    """Whether it is text, or the name of a local file that is none: Python writes its bytes as U+DC80 to U+DCFF."""
+    try:
+        uri.encode("utf-8", "surrogateescape" if uri.startswith(("/", "file:")) else "strict")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _local(path: str) -> ObjectUri:

@@ -43,6 +43,8 @@ def test_normalises(uri: str, location: str) -> None:
         "",
         "/data/in/a\x00.flac",
         "/data/in/a\n.flac",
+        "/data/in/\ud83d.flac",
+        "s3://masters/2026/\udcff.flac",
         "s3://masters/2026x/a.flac",
         "s3://masters2/2026/a.flac",
         "s3://masters/2026/../a.flac",
