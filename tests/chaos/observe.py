@@ -1,12 +1,14 @@
 """Reads from Kafka what the audit compares."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from tests.chaos.audit import Event, Kind, Outcome, Partition, Place
+from tests.chaos.audit import Event, Kind, Outcome, Partition, Place, Postponed
 from tests.chaos.events import KIND_HEADER, NAME_HEADER
 from tests.integration.support import Topics, committed
+from worker.kafka.retry_headers import read_retry_headers
 from worker.kafka.wire import Wire
 from worker.records import Coordinates
 
@@ -19,13 +21,13 @@ class Offsets:
     Args:
         bootstrap: the broker.
         group: whose.
-        topic: of the deliveries.
-        partitions: how many it has.
+        topics: what the group reads.
+        partitions: how many each has.
     """
 
-    def __init__(self, bootstrap: str, group: str, topic: str, partitions: int) -> None:
+    def __init__(self, bootstrap: str, group: str, topics: Sequence[str], partitions: int) -> None:
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})
-        self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
+        self._partitions = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
 
     def committed(self) -> dict[Partition, int] | None:
         """Return the offsets; None while the broker does not say."""
@@ -34,16 +36,6 @@ class Offsets:
         except KafkaException:
             return None
         return {(each.topic, each.partition): each.offset for each in answers if each.offset >= 0}
-
-    def ends(self) -> dict[Partition, int] | None:
-        """Return the offset after the last event of each partition; None while the broker does not say."""
-        try:
-            return {
-                (each.topic, each.partition): self._consumer.get_watermark_offsets(each, timeout=_ANSWER_S)[1]
-                for each in self._partitions
-            }
-        except KafkaException:
-            return None
 
     def close(self) -> None:
         """Let go of the broker."""
@@ -58,6 +50,16 @@ def read_events(bootstrap: str, topic: str) -> list[Event]:
         place = (topic, message.partition(), message.offset())
         events.append(Event(place, headers[NAME_HEADER].decode(), Kind(headers[KIND_HEADER].decode())))
     return events
+
+
+def read_postponed(bootstrap: str, topic: str) -> list[Postponed]:
+    """Read the retries topic from its start."""
+    postponed = []
+    for message in committed(bootstrap, topic):
+        stamp, _own = read_retry_headers(tuple(message.headers()))
+        place = (topic, message.partition(), message.offset())
+        postponed.append(Postponed(place, _place(stamp.origin), stamp.attempt))
+    return postponed
 
 
 def read_outcomes(bootstrap: str, topics: Topics, wire: Wire) -> tuple[list[Outcome], Counter[str]]:

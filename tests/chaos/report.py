@@ -19,6 +19,7 @@ class GroupResult:
     name: str
     sent: int
     outcomes: int
+    postponed: int  # records of the retries topic
     findings: Findings
     reasons: Mapping[str, int]
     toll: Toll
@@ -53,7 +54,11 @@ class Result:
         if self.store:
             lines.append("object store answered: " + _listed(self.store))
         findings = list(Findings().counts())
-        lines.append(_row("group", "sent", "outcomes", *findings, "longest gap", "peak memory", "(child)", "started"))
+        lines.append(
+            _row(
+                "group", "sent", "outcomes", "postponed", *findings, "longest gap", "peak memory", "(child)", "started"
+            )
+        )
         for group in self.groups:
             toll = group.toll
             lines.append(
@@ -61,6 +66,7 @@ class Result:
                     group.name,
                     group.sent,
                     group.outcomes,
+                    group.postponed,
                     *group.findings.counts().values(),
                     f"{toll.longest_gap_s:.2f} s",
                     f"{toll.peak_memory / _MIB:.0f} MiB",
