@@ -8,9 +8,9 @@ import tempfile
 import threading
 from multiprocessing.connection import Connection
 
-from worker.audio.child_protocol import READY, Answer, Request, receive_answer, send_request
+from worker.audio.child_protocol import FETCHING, READY, Answer, Request, receive_answer, send_request
 from worker.exceptions import UnusableAudioError
-from worker.records import Reason
+from worker.records import FetchFault, Reason
 
 _ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
@@ -73,9 +73,10 @@ class ChildProcess:
         """Have an object read.  After an error the child is useless.
 
         Raises:
-            UnusableAudioError: DECODE_TIMEOUT or DECODER_CRASHED.
+            UnusableAudioError: FETCH_FAILED, DECODE_TIMEOUT or DECODER_CRASHED.
         """
         self.tasks += 1
+        stages: list[bytes] = []
         expired = threading.Event()
 
         def expire() -> None:
@@ -87,7 +88,7 @@ class ChildProcess:
         timer.start()
         try:
             send_request(self._connection, request)
-            answer = receive_answer(self._connection, max_windows)
+            answer = receive_answer(self._connection, max_windows, stages.append)
         except (EOFError, OSError):
             answer = None
         except (ValueError, KeyError, TypeError) as error:
@@ -96,6 +97,9 @@ class ChildProcess:
         finally:
             timer.cancel()
             timer.join()
+        if expired.is_set() and stages[-1:] == [FETCHING]:
+            msg = f"The store did not deliver the object within {deadline_s:g} s (LOSSGATE_DECODE_DEADLINE_S)."
+            raise UnusableAudioError(Reason.FETCH_FAILED, msg, FetchFault.SLOW)
         if expired.is_set():
             msg = (
                 f"Fetching and decoding took longer than {deadline_s:g} s (LOSSGATE_DECODE_DEADLINE_S); "

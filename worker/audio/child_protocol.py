@@ -5,6 +5,7 @@ so what it answers is checked like any other input.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,6 +19,9 @@ from worker.records import AudioFacts, DecodedAudio, Decoder, FetchFault, Reason
 from worker.settings import Settings
 
 READY = b"ready"
+FETCHING = b"fetching"
+DECODING = b"decoding"
+STAGES = (FETCHING, DECODING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,16 @@ def send_answer(connection: Connection, answer: Answer) -> None:
         connection.send_bytes(answer.audio.segments.data.cast("B"))
 
 
-def receive_answer(connection: Connection, max_windows: int) -> Answer:
-    """Take a child's answer.
+def receive_answer(connection: Connection, max_windows: int, on_stage: Callable[[bytes], None]) -> Answer:
+    """Take a child's answer, and before it what the child says it is at.
 
     Raises:
         EOFError, OSError: the child is gone.
         ValueError, KeyError, TypeError: it doesn't make sense.
     """
-    fields = json.loads(connection.recv_bytes())
+    while (message := connection.recv_bytes()) in STAGES:
+        on_stage(message)
+    fields = json.loads(message)
     retries = int(fields["retries"])
     if "reason" in fields:
         passing = FetchFault(fields["passing"]) if fields["passing"] else None

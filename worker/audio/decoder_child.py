@@ -12,7 +12,7 @@ import threading
 from multiprocessing.connection import Connection
 
 from worker.audio.allow_list import AllowList
-from worker.audio.child_protocol import READY, Answer, receive_request, send_answer
+from worker.audio.child_protocol import DECODING, FETCHING, READY, Answer, receive_request, send_answer
 from worker.audio.limits import Limits
 from worker.exceptions import UnusableAudioError
 from worker.records import Reason
@@ -52,7 +52,15 @@ def main() -> None:
         limits = Limits(**settings["limits"])
         try:
             uri = allow_list.admit(request.uri)
-            audio = read_object(uri, allow_list, limits, request.expected_sha256, count_retry)
+            connection.send_bytes(FETCHING)
+            audio = read_object(
+                uri,
+                allow_list,
+                limits,
+                request.expected_sha256,
+                before_retry=count_retry,
+                on_held=lambda: connection.send_bytes(DECODING),
+            )
         except UnusableAudioError as error:
             answer = Answer(retries, error=error)
         except MemoryError:

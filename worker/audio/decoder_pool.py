@@ -102,7 +102,8 @@ class DecoderPool:
             self._replace(child)
             if self._closed:
                 raise FatalError("The decoders were closed while an object was read.") from error
-            cause = "deadline" if getattr(error, "reason", None) is Reason.DECODE_TIMEOUT else "died"
+            is_late = getattr(error, "reason", None) in {Reason.DECODE_TIMEOUT, Reason.FETCH_FAILED}
+            cause = "deadline" if is_late else "died"
             metrics.DECODER_KILLS.labels(cause).inc()
             log.warning("decoder_lost", cause=cause, audio_uri=request.uri, stderr=last_words)
             raise

@@ -5,6 +5,8 @@ What was measured of the stores, and shaped this file:
 - tensorflow-io's `stat` of `s3://` says "not found" for 403 and for a dead endpoint as well; its *read* tells
   them apart, so the first bytes are read before `stat` is asked for the size.  It knows no ETag:
   the version tag is size and modification time.
+- It believes what a store says of a range's length, so a store that errs there makes sound audio look damaged:
+  the bytes that came are counted.
 - A window read through tensorflow-io from `s3://` costs about 128 requests (8 KiB each, HEAD and GET).
 - Its `http://` needs range requests and checks no limit, so http(s) is fetched whole with httpx instead.
 
@@ -142,7 +144,11 @@ def _open_s3(uri: ObjectUri, limits: Limits, stack: ExitStack, *, whole: bool) -
     if not whole and size > limits.whole_object_bytes:
         return StoredObject(uri.location, stream, size, tag, sha256=None, is_remote=True)
     stream.seek(0)
-    return _keep(iter(partial(stream.read, _CHUNK_BYTES), b""), limits, tag, stack)
+    kept = _keep(iter(partial(stream.read, _CHUNK_BYTES), b""), limits, tag, stack)
+    if kept.size_bytes != size:
+        msg = f"Only {kept.size_bytes:,} of {size:,} bytes of the object came"
+        raise TransientError(msg, FetchFault.CONNECTION)
+    return kept
 
 
 def _fetch_http(uri: ObjectUri, limits: Limits, stack: ExitStack) -> StoredObject:

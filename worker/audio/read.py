@@ -20,8 +20,17 @@ def read_object(
     limits: Limits,
     expected_sha256: str | None,
     before_retry: Callable[[], None] = lambda: None,
+    on_held: Callable[[], None] = lambda: None,
 ) -> DecodedAudio:
     """Fetch and decode; passing failures are retried with backoff and jitter until the fetch's time is up.
+
+    Args:
+        uri: admitted by the allow-list.
+        allow_list: asked again for what a local path resolves to.
+        limits: sizes, tries and the deadline.
+        expected_sha256: what the object must hash to.
+        before_retry: told of each further try.
+        on_held: told when all bytes are here, and whatever takes long now is decoding.
 
     Raises:
         UnusableAudioError: the object can't be judged.
@@ -39,15 +48,19 @@ def read_object(
         reraise=True,
     )
     try:
-        return retrying(_read_once, uri, allow_list, limits, expected_sha256)
+        return retrying(_read_once, uri, allow_list, limits, expected_sha256, on_held)
     except TransientError as error:
         attempts = retrying.statistics.get("attempt_number", 1)
         msg = f"The object could not be fetched in {attempts} attempts; the last one: {error}."
         raise UnusableAudioError(Reason.FETCH_FAILED, msg, error.fault) from error
 
 
-def _read_once(uri: ObjectUri, allow_list: AllowList, limits: Limits, expected_sha256: str | None) -> DecodedAudio:
+def _read_once(
+    uri: ObjectUri, allow_list: AllowList, limits: Limits, expected_sha256: str | None, on_held: Callable[[], None]
+) -> DecodedAudio:
     with open_object(uri, allow_list, limits, expected_sha256) as stored:
+        if not stored.is_remote:
+            on_held()
         try:
             audio = decode_object(stored, limits)
         except UnusableAudioError as error:
@@ -58,4 +71,5 @@ def _read_once(uri: ObjectUri, allow_list: AllowList, limits: Limits, expected_s
             check_unchanged(uri, stored)
             return audio
     with open_object(uri, allow_list, limits, expected_sha256, whole=True) as stored:
+        on_held()
         return decode_object(stored, limits)

@@ -4,6 +4,7 @@ Endpoint, region and credentials come from `S3_ENDPOINT`, `AWS_REGION` and the A
 """
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -12,7 +13,10 @@ import tensorflow as tf
 import tensorflow_io  # noqa: F401 -- registers s3://
 
 from worker.exceptions import TransientError, UnusableAudioError
-from worker.records import Reason
+from worker.records import FetchFault, Reason
+
+_CURL_CODE = re.compile(r"curlCode: (\d+)")
+_CURL_TIMED_OUT = "28"
 
 
 class _Stream(io.RawIOBase):
@@ -80,4 +84,12 @@ def _translated(location: str) -> Iterator[None]:
     except tf.errors.OutOfRangeError:
         raise UnusableAudioError(Reason.EMPTY, "The object is empty (0 bytes); deliver it again.") from None
     except tf.errors.OpError as error:
-        raise TransientError(f"The store failed: {error.message}") from error
+        raise TransientError(f"The store failed: {error.message}", _fault(error.message)) from error
+
+
+def _fault(message: str) -> FetchFault:
+    """Tell a broken connection from a store that answers with an error; of those no status comes through."""
+    code = _CURL_CODE.search(message)
+    if code is None:
+        return FetchFault.STORE
+    return FetchFault.SLOW if code[1] == _CURL_TIMED_OUT else FetchFault.CONNECTION
