@@ -169,3 +169,13 @@ def save_artefact(
     text = json.dumps(metadata, indent=2, sort_keys=True, ensure_ascii=False)
     (folder / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
     return sha256
+
+
+def read_identity(folder: Path) -> tuple[str, str, str]:
+    """Return name, version and SHA-256 of a detector without loading it.
+
+    Raises:
+        ArtefactError: the metadata are missing or describe something else.
+    """
+    metadata = _read_metadata(folder / METADATA_FILE)
+    return str(metadata["name"]), str(metadata["version"]), str(metadata["sha256"])

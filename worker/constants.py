@@ -8,13 +8,13 @@ GIB = 1024 * MIB  # bytes
 DAY_S = 86_400.0  # seconds
 
 VERDICT_NAMESPACE = UUID("5f0c2c1e-4c8e-5e0a-9a55-0c6d1b6f3a10")
-"""UUIDv5 namespace of verdict ids.  Changing it makes every replayed verdict look new."""
+"""UUIDv5 namespace of verdict ids.  Changing it makes verdicts that are known look new."""
 
 DEAD_LETTER_NAMESPACE = UUID("a2c9a1de-6f39-5b0b-8a8e-3f3a4b1f7d20")
 """UUIDv5 namespace of dead-letter ids (topic, partition, offset)."""
 
 REPLAY_HEADER = "lossgate-replay"
-"""Kafka header that marks a replayed delivery event; its value is the replay's id."""
+"""Kafka header of the verdicts and dead letters of a replay, and of events sent again as part of one: its id."""
 
 REDRIVE_HEADER = "lossgate-redrive-of"
 """Kafka header of an event that was sent again by `lossgate dead-letters redrive`: the id of its dead letter."""

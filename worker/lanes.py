@@ -8,14 +8,17 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from worker.kafka.event import Event
 from worker.kafka.ledger import Ledger, Ticket
 from worker.kafka.outcomes import Outcome
 from worker.kafka.retry_plan import RetryPlan
-from worker.pipeline import Pipeline
 from worker.records import Delivery
 from worker.verdict import make_verdict
+
+if TYPE_CHECKING:  # it brings TensorFlow, which whoever judges has loaded
+    from worker.pipeline import Pipeline
 
 
 class Lanes:
@@ -31,7 +34,7 @@ class Lanes:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        pipeline: "Pipeline",
         ledger: Ledger[Outcome],
         retries: RetryPlan,
         fail: Callable[[BaseException], None],

@@ -223,6 +223,11 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """Stands for an event that a replay leaves out: its offset is committed, and nothing is published."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """What is published for an event that can't be read."""
 

@@ -4,11 +4,6 @@ The order of the teardown matters: first the outcomes are published, then the gr
 then the decoders are killed, which ends the lanes that are still at work.
 """
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
-
 import structlog
 from confluent_kafka import KafkaError
 
@@ -29,6 +24,7 @@ from worker.metrics import show_zeros
 from worker.pipeline import Pipeline, open_pipeline
 from worker.readiness import readiness
 from worker.settings import Settings
+from worker.stop_signals import stop_on_signals
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +106,7 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
     )
     try:
         publisher.start()
-        with _stop_on_signals(intake.stop):
+        with stop_on_signals(intake.stop):
             is_drained = intake.run(settings.drain_deadline_s)
         log.info("drained" if is_drained else "drain_deadline_passed", left_uncommitted=ledger.unsettled)
     finally:
@@ -121,21 +117,3 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
         wire.close()
 
 
-@contextmanager
-def _stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT drain; a second one of either ends the process the way it would without us."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        log.info("stop_requested", signal=signal.Signals(number).name)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        stop()
-
-    for number in before:
-        signal.signal(number, on_signal)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -55,6 +55,15 @@ class Settings(BaseSettings):
     retry_delay_s: float = Field(
         300.0, gt=0, le=7 * 86_400, description="Time a delivery waits in the retries topic, seconds."
     )
+    replays_topic: str = Field(
+        "lossgate.replays", description="Topic that keeps the plans of replays; its retention must have no end."
+    )
+    replay_verdicts_topic: str = Field(
+        "lossgate.verdicts.replay", description="Topic the verdicts of replays are written to."
+    )
+    replay_dead_letters_topic: str = Field(
+        "lossgate.dead-letters.replay", description="Topic for events that a replay can't read."
+    )
     schema_registry_url: str | None = Field(
         None, description="Confluent-compatible Schema Registry; unset: the schemas in the package."
     )

@@ -22,9 +22,17 @@ def content_identity(audio_uri: str, facts: AudioFacts | None) -> str:
     return f"version:{audio_uri}|{facts.size_bytes}|{facts.version_tag or ''}"
 
 
-def verdict_id(event_id: UUID, content: str, detector: DetectorIdentity) -> UUID:
-    """UUIDv5 of event, content, network and policy: the same judgement made twice has the same id."""
-    return uuid5(VERDICT_NAMESPACE, "\n".join((str(event_id), content, detector.model_sha256, detector.policy_version)))
+def verdict_id(event_id: UUID, content: str, detector: DetectorIdentity, replay_id: str | None = None) -> UUID:
+    """UUIDv5 of event, content, network, policy and replay: the same judgement made twice has the same id.
+
+    A replay that goes on after an interruption gives the ids it would have given without one.
+    Its verdicts never pass for live ones: whoever asked for the backfill of a delivery that the same network judged
+    before (its object was missing, say) wants the new verdict seen, not dropped as known.
+    """
+    parts = [str(event_id), content, detector.model_sha256, detector.policy_version]
+    if replay_id is not None:
+        parts.append(f"replay:{replay_id}")
+    return uuid5(VERDICT_NAMESPACE, "\n".join(parts))
 
 
 def make_verdict(
@@ -38,7 +46,7 @@ def make_verdict(
     """Complete a judgement to the verdict that is published."""
     content = content_identity(delivery.audio_uri, judgement.facts)
     return Verdict(
-        verdict_id=verdict_id(delivery.event_id, content, detector),
+        verdict_id=verdict_id(delivery.event_id, content, detector, replay_id),
         delivery=delivery,
         judgement=judgement,
         detector=detector,

@@ -53,12 +53,13 @@ def id_of(**changes: object) -> UUID:
 
 
 def test_same_judgement_has_the_same_id_wherever_and_whenever_it_is_made() -> None:
-    """Readers may deduplicate on the id: time, coordinates and replay must not enter it."""
-    assert id_of() == id_of(judged_at=datetime.now(UTC), source=Coordinates("replay", 0, 0), replay_id="r1")
+    """Readers may deduplicate on the id: time and coordinates must not enter it."""
+    assert id_of() == id_of(judged_at=datetime.now(UTC), source=Coordinates("elsewhere", 0, 0))
+    assert id_of(replay_id="r1") == id_of(replay_id="r1", judged_at=datetime.now(UTC))
 
 
 def test_each_input_that_can_change_the_judgement_changes_the_id() -> None:
-    """A verdict of another event, content, network or policy must not pass for this one."""
+    """A verdict of another event, content, network, policy or replay must not pass for this one."""
     changed_facts = replace(JUDGEMENT, facts=replace(FACTS, version_tag="etag-2"))
     hashed_facts = replace(JUDGEMENT, facts=replace(FACTS, sha256="cd" * 32))
     ids = {
@@ -68,8 +69,10 @@ def test_each_input_that_can_change_the_judgement_changes_the_id() -> None:
         id_of(judgement=hashed_facts),
         id_of(detector=replace(DETECTOR, model_sha256="cd" * 32)),
         id_of(detector=replace(DETECTOR, policy_version="2026.2")),
+        id_of(replay_id="r1"),
+        id_of(replay_id="r2"),
     }
-    assert len(ids) == 6
+    assert len(ids) == 8
 
 
 def test_whole_read_content_is_named_by_its_hash_alone() -> None:

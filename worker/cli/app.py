@@ -13,6 +13,7 @@ from worker import __version__
 from worker.cli.check import check
 from worker.cli.dead_letters import dead_letters
 from worker.cli.exit_codes import ExitCode
+from worker.cli.replay import replay
 from worker.cli.run import run
 from worker.cli.schemas import schemas
 from worker.cli.submit import submit
@@ -91,3 +92,4 @@ app.command()(verdicts)
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(topics, name="topics")
 app.add_typer(schemas, name="schemas")
+app.add_typer(replay, name="replay")

@@ -1,22 +1,20 @@
 """The options with which `dead-letters list` and `redrive` choose, and what they mean together."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from worker.cli.dead_letter_choice import Choice, named, offset_range
+from worker.cli.time_options import FORMATS, HELP, in_utc
 from worker.records import DeadLetterReason
-
-_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
-_TIME_HELP = "; 2026-11-22, 2026-11-22T08:30:00 (UTC) or 2026-11-22T08:30:00+0100."
 
 Reasons = Annotated[
     list[DeadLetterReason] | None,
     typer.Option("--reason", case_sensitive=False, help="Given up for this reason; may be given often."),
 ]
-Since = Annotated[datetime | None, typer.Option(formats=_TIMES, help=f"Given up then or later{_TIME_HELP}")]
-Until = Annotated[datetime | None, typer.Option(formats=_TIMES, help="Given up before; as `--since`.")]
+Since = Annotated[datetime | None, typer.Option(formats=FORMATS, help=f"Given up then or later{HELP}")]
+Until = Annotated[datetime | None, typer.Option(formats=FORMATS, help="Given up before; as `--since`.")]
 SourceTopic = Annotated[str | None, typer.Option(help="The event stands in this topic.")]
 SourcePartition = Annotated[int | None, typer.Option(min=0, help="The event stands in this partition.")]
 SourceOffsets = Annotated[
@@ -46,13 +44,9 @@ def choice_of(
         ids=ids,
         places=places,
         reasons=frozenset(reasons or ()),
-        since=_in_utc(since),
-        until=_in_utc(until),
+        since=in_utc(since),
+        until=in_utc(until),
         source_topic=source_topic,
         source_partition=source_partition,
         source_offsets=None if source_offsets is None else offset_range(source_offsets),
     )
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -8,7 +8,7 @@ import structlog
 
 from worker.bounded_labels import BoundedLabels
 from worker.kafka.ledger import ReadyBatch, Ticket
-from worker.kafka.outcomes import Outcome
+from worker.kafka.outcomes import Outcome, Published
 from worker.kafka.retry_plan import Postponed
 from worker.logs import canonical_line
 from worker.metrics import (
@@ -37,7 +37,7 @@ class Accounts:
     def __init__(self) -> None:
         self._providers = BoundedLabels(_MOST_PROVIDERS)
 
-    def published(self, written: Iterable[tuple[Ticket, Outcome]], began: float) -> None:
+    def published(self, written: Iterable[tuple[Ticket, Published]], began: float) -> None:
         """Count and log a committed transaction.
 
         Args:

@@ -132,7 +132,7 @@ def make_consumer(config: ClientConfig) -> MemberConsumer:
     Raises:
         SettingsError: librdkafka refuses the configuration.
     """
-    return _make(MemberConsumer, config)
+    return make_client(MemberConsumer, config)
 
 
 def make_producer(config: ClientConfig, on_fatal: OnFatal | None = None) -> Producer:
@@ -145,7 +145,7 @@ def make_producer(config: ClientConfig, on_fatal: OnFatal | None = None) -> Prod
     Raises:
         SettingsError: librdkafka refuses the configuration.
     """
-    return _make(Producer, ClientConfig({**config, "error_cb": _error_callback(on_fatal)}))
+    return make_client(Producer, ClientConfig({**config, "error_cb": _error_callback(on_fatal)}))
 
 
 def make_admin(config: ClientConfig) -> AdminClient:
@@ -154,10 +154,15 @@ def make_admin(config: ClientConfig) -> AdminClient:
     Raises:
         SettingsError: librdkafka refuses the configuration.
     """
-    return _make(AdminClient, config)
+    return make_client(AdminClient, config)
 
 
-def _make(client: Callable[[Mapping[str, Any]], Any], config: ClientConfig) -> Any:
+def make_client(client: Callable[[Mapping[str, Any]], Any], config: ClientConfig) -> Any:
+    """Make a client of this class.
+
+    Raises:
+        SettingsError: librdkafka refuses the configuration.
+    """
     try:
         return client(config)
     except KafkaException as error:

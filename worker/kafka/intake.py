@@ -66,6 +66,7 @@ class Intake:
         dispatch: takes a delivery to the lanes; must not block.
         quiesce: keeps transactions away for as long as partitions are given up; waits for the one in flight.
         on_poll: told each time the loop comes round; for the probes.
+        replay_id: the replay all events are taken for, whatever their headers say.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Intake:
         dispatch: Callable[[Ticket, Event, Delivery], None],
         quiesce: Callable[[float], AbstractContextManager[bool]],
         on_poll: Callable[[], None] = lambda: None,
+        replay_id: str | None = None,
     ) -> None:
         self._consumer = consumer
         self._topics = [settings.deliveries_topic]
@@ -95,6 +97,7 @@ class Intake:
         self._dispatch = dispatch
         self._quiesce = quiesce
         self._on_poll = on_poll
+        self._replay_id = replay_id
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._is_orderly = True  # what is given up is given up on purpose, not in the fall
@@ -296,7 +299,7 @@ class Intake:
         self._postpone_look_ups(error)
 
     def _enter(self, event: Event, decoded_bytes: int) -> Ticket | None:
-        ticket = self._ledger.polled(event.source, event.size + decoded_bytes, event.replay_id)
+        ticket = self._ledger.polled(event.source, event.size + decoded_bytes, self._replay_id or event.replay_id)
         if ticket is not None:
             EVENTS_POLLED.inc()
         return ticket

@@ -14,12 +14,13 @@ from worker.exceptions import FatalError
 from worker.kafka.ledger import Ticket
 from worker.kafka.retry_plan import Postponed
 from worker.kafka.wire import Wire
-from worker.records import DeadLetter, Decision, Judgement, Reason, Verdict
+from worker.records import DeadLetter, Decision, Judgement, PassedOver, Reason, Verdict
 from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-Outcome = Verdict | DeadLetter | Postponed
+Published = Verdict | DeadLetter | Postponed
+Outcome = Published | PassedOver
 
 _NO_SUCH_TOPIC: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -57,7 +58,7 @@ class OutcomeRecords:
         self._too_large: set[Ticket] = set()
         self._topicless: set[Ticket] = set()
 
-    def record(self, ticket: Ticket, outcome: Outcome) -> Record:
+    def record(self, ticket: Ticket, outcome: Published) -> Record:
         """Return the record of an outcome.
 
         Raises:
@@ -70,16 +71,14 @@ class OutcomeRecords:
         outcome = written
         if isinstance(outcome, DeadLetter):
             letter = _fitting(outcome)
-            return Record(ticket, self._dead_letters_topic, letter.key, self._wire.encode_dead_letter(letter), [])
+            value = self._wire.encode_dead_letter(letter)
+            return Record(ticket, self._dead_letters_topic, letter.key, value, _headers(ticket.replay_id))
         if isinstance(outcome, Postponed):
             # The time is taken here and not by the lane: so the events of a partition are due in their order.
             headers = outcome.headers(round((self._wall_s() + self._retry_delay_s) * 1000))
             return Record(ticket, self._retries_topic, outcome.event.key, outcome.event.value, list(headers))
-        replay: list[tuple[str, bytes | None]] = []
-        if outcome.replay_id is not None:
-            replay = [(REPLAY_HEADER, outcome.replay_id.encode())]
         key = outcome.delivery.delivery_id.encode()
-        return Record(ticket, self._verdicts_topic, key, self._verdict(outcome), replay)
+        return Record(ticket, self._verdicts_topic, key, self._verdict(outcome), _headers(outcome.replay_id))
 
     def shrink(self, rejected: list[tuple[Ticket, KafkaError]]) -> None:
         """Note what its topic did not take: its next record leaves the bulk out, or is a postponed event's verdict.
@@ -104,7 +103,7 @@ class OutcomeRecords:
         self._too_large.discard(ticket)
         self._topicless.discard(ticket)
 
-    def written(self, ticket: Ticket, outcome: Outcome) -> Outcome:
+    def written(self, ticket: Ticket, outcome: Published) -> Published:
         """Return what is written for an outcome: itself, or less where its topic did not take it."""
         is_too_large = ticket in self._too_large
         if not isinstance(outcome, Postponed):
@@ -120,6 +119,10 @@ class OutcomeRecords:
             detail = f"The verdict could not be encoded ({type(error).__name__})."
             judgement = Judgement(Decision.REVIEW, Reason.INTERNAL_ERROR, detail)
             return self._wire.encode_verdict(dataclasses.replace(verdict, judgement=judgement))
+
+
+def _headers(replay_id: str | None) -> list[tuple[str, bytes | None]]:
+    return [] if replay_id is None else [(REPLAY_HEADER, replay_id.encode())]
 
 
 def _fitting(letter: DeadLetter) -> DeadLetter:

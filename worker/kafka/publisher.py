@@ -20,7 +20,7 @@ from worker.kafka.ledger import Ledger, ReadyBatch
 from worker.kafka.membership import MemberConsumer
 from worker.kafka.outcomes import Outcome, OutcomeRecords
 from worker.kafka.transaction import CALL_TIMEOUT_S, AbortedError, StoppedError, Transactions
-from worker.records import DeadLetter
+from worker.records import DeadLetter, PassedOver
 
 log = structlog.get_logger(__name__)
 
@@ -178,7 +178,8 @@ class Publisher:
             batch = self._ledger.take_ready(_BATCH)
             if not batch.outcomes:
                 return True  # revoked meanwhile
-            is_dead_letter = [isinstance(outcome, DeadLetter) for _, outcome in batch.outcomes]
+            outcomes = [(ticket, each) for ticket, each in batch.outcomes if not isinstance(each, PassedOver)]
+            is_dead_letter = [isinstance(outcome, DeadLetter) for _, outcome in outcomes]
             if not self._brake.admits(is_dead_letter):
                 self._ledger.returned(batch)
                 self._accounts.stopped(batch, self._brake.why)
@@ -202,14 +203,18 @@ class Publisher:
             self._ledger.committed(batch)
             self._brake.published(is_dead_letter)
         self._accounts.published(
-            [(ticket, self._records.written(ticket, each)) for ticket, each in batch.outcomes], started
+            [(ticket, self._records.written(ticket, each)) for ticket, each in outcomes], started
         )
         for ticket, _ in batch.outcomes:
             self._records.forget(ticket)
         return True
 
     def _run_transaction(self, batch: ReadyBatch[Outcome], membership: bytes) -> None:
-        records = [self._records.record(ticket, outcome) for ticket, outcome in batch.outcomes]
+        records = [
+            self._records.record(ticket, outcome)
+            for ticket, outcome in batch.outcomes
+            if not isinstance(outcome, PassedOver)
+        ]
         offsets = [
             TopicPartition(*partition, offset, metadata=batch.marks[partition].to_metadata())
             for partition, offset in batch.next_offsets.items()

@@ -1,0 +1,222 @@
+"""Replays on a real broker: interrupted, killed, shared, resumed; each delivery of the range judged once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer
+
+from demo.kafka.local_kafka import LocalKafka
+from tests.integration.support import committed, read_dead_letters, read_verdicts
+from tests.integration.trivial_replay import DETECTOR, TrivialPipeline
+from worker.cli.replay_plans import join_plan
+from worker.constants import REPLAY_HEADER
+from worker.exceptions import SettingsError
+from worker.kafka.wire import Wire
+from worker.records import Delivery, DetectorIdentity
+from worker.replay.plan import ReplayPlan, Request
+from worker.replay.runner import Restraint, run_replay
+from worker.replay.selection import Selection
+from worker.settings import Settings
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+PARTITIONS = 4
+GARBAGE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A broker with topics of one test's own."""
+
+    bootstrap: str
+    settings: Settings
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings as a process gets them."""
+        names = self.settings.model_fields_set - {"allowed_uri_prefixes"}
+        return {f"LOSSGATE_{name.upper()}": str(getattr(self.settings, name)) for name in names} | {
+            "LOSSGATE_ALLOWED_URI_PREFIXES": '["/in/"]'
+        }
+
+    def request(self, **more: object) -> Request:
+        """Ask for the whole topic, but for what is said."""
+        asked: dict[str, object] = {
+            "topic": self.settings.deliveries_topic,
+            "detector": DETECTOR,
+            "windows_per_track": self.settings.windows_per_track,
+            "searched_segments": self.settings.searched_segments,
+        }
+        return Request(**{**asked, **more})  # type: ignore[arg-type]
+
+    def judged(self, topic: str) -> list[str]:
+        """Delivery ids of a topic's committed verdicts."""
+        return sorted(each.delivery.delivery_id for each in read_verdicts(self.bootstrap, topic, Wire(self.settings)))
+
+
+@pytest.fixture
+def scene(local_kafka: LocalKafka) -> Scene:
+    """Fresh topics."""
+    name = f"test-{uuid4().hex[:12]}"
+    settings = Settings(
+        _env_file=None,
+        kafka_bootstrap_servers=local_kafka.bootstrap_servers,
+        kafka_group_id=f"{name}",
+        kafka_session_timeout_ms=6_000,
+        kafka_transaction_timeout_ms=5_000,
+        deliveries_topic=f"{name}.deliveries",
+        verdicts_topic=f"{name}.verdicts",
+        dead_letters_topic=f"{name}.dead-letters",
+        replays_topic=f"{name}.replays",
+        replay_verdicts_topic=f"{name}.verdicts.replay",
+        replay_dead_letters_topic=f"{name}.dead-letters.replay",
+        windows_per_track=1,
+        allowed_uri_prefixes=["/in/"],
+    )
+    local_kafka.create_topics(
+        settings.deliveries_topic, settings.verdicts_topic, settings.replay_verdicts_topic, partitions=PARTITIONS
+    )
+    local_kafka.create_topics(
+        settings.dead_letters_topic, settings.replay_dead_letters_topic, settings.replays_topic, partitions=1
+    )
+    return Scene(local_kafka.bootstrap_servers, settings)
+
+
+def _send(scene: Scene, ids: list[str], *, garbage: int = 0, provider: str = "label") -> None:
+    """Send deliveries in one transaction, whose mark is the last offset of each partition."""
+    wire = Wire(scene.settings)
+    producer = Producer({"bootstrap.servers": scene.bootstrap, "transactional.id": f"sender-{uuid4()}"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    events = [
+        wire.encode_delivery(Delivery(uuid4(), each, f"/in/{each}.flac", provider, datetime.now(UTC))) for each in ids
+    ]
+    for number, value in enumerate([*events, *[b"garbage"] * garbage]):
+        producer.produce(scene.settings.deliveries_topic, value, str(number), number % PARTITIONS)
+        producer.poll(0)
+    producer.commit_transaction(60)
+
+
+@contextmanager
+def _lossgate(scene: Scene, log: Path, *arguments: str, nap_s: float = 0.0) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.trivial_replay", *arguments],
+            env=os.environ | scene.environment | {"TRIVIAL_NAP_S": str(nap_s)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+def _wait_for(scene: Scene, count: int, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while (seen := len(committed(scene.bootstrap, scene.settings.replay_verdicts_topic))) < count:
+        assert time.monotonic() < deadline, f"only {seen} of {count} verdicts"
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("events", [300, pytest.param(5_000, marks=pytest.mark.nightly)])
+def test_interrupted_killed_and_resumed_by_two_processes_each_delivery_is_judged_once(
+    scene: Scene, tmp_path: Path, events: int
+) -> None:
+    """SIGTERM drains with 143, SIGKILL leaves no trace, two share what is left and end with 0: all judged once."""
+    ids = [f"delivery-{number}" for number in range(events)]
+    _send(scene, ids, garbage=GARBAGE)
+    nap_s = max(0.01, 12 / events)
+    command, log = ("replay", "run", "backfill", "--pause-above-lag", str(10 * events)), tmp_path / "log"
+    with _lossgate(scene, log, *command, "--all", nap_s=nap_s) as first:
+        _wait_for(scene, events // 10, within_s=60)
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(30) == 143, log.read_text()
+    after_term = len(committed(scene.bootstrap, scene.settings.replay_verdicts_topic))
+    _send(scene, ["came-later"])  # behind the plan
+    with _lossgate(scene, log, *command, nap_s=nap_s) as victim:
+        _wait_for(scene, max(after_term + 1, events // 3), within_s=60)
+        victim.kill()
+        victim.wait(10)
+    after_kill = len(committed(scene.bootstrap, scene.settings.replay_verdicts_topic))
+    with (
+        _lossgate(scene, log, *command, nap_s=nap_s) as left,
+        _lossgate(scene, log, *command, nap_s=nap_s) as right,
+    ):
+        within_s = 60 + events * nap_s
+        assert (left.wait(within_s), right.wait(within_s)) == (0, 0), log.read_text()
+    assert 0 < after_term < after_kill < events, "an interruption came too late to prove anything"
+
+    verdicts = read_verdicts(scene.bootstrap, scene.settings.replay_verdicts_topic, Wire(scene.settings))
+    assert Counter(each.delivery.delivery_id for each in verdicts) == Counter(ids)
+    assert len({each.verdict_id for each in verdicts}) == events
+    assert {each.replay_id for each in verdicts} == {"backfill"}
+    letters = read_dead_letters(scene.bootstrap, scene.settings.replay_dead_letters_topic, Wire(scene.settings))
+    assert len({each.source for each in letters}) == len(letters) == GARBAGE
+    for topic in (scene.settings.replay_verdicts_topic, scene.settings.replay_dead_letters_topic):
+        records = committed(scene.bootstrap, topic)
+        assert {tuple(each.headers()) for each in records} == {((REPLAY_HEADER, b"backfill"),)}
+    assert committed(scene.bootstrap, scene.settings.verdicts_topic) == [], "a replay reached the live topic unasked"
+    print(f"\n{events} events: {after_term} judged at the SIGTERM, {after_kill} at the SIGKILL")  # noqa: T201 -- with -s
+    print(log.read_text())  # noqa: T201 -- the same
+
+
+def _plan(scene: Scene, replay_id: str, **more: object) -> ReplayPlan:
+    return join_plan(scene.settings, replay_id, scene.request(**more))
+
+
+def test_only_what_the_plan_means_is_judged(scene: Scene) -> None:
+    """Offsets, provider and the planned end hold; asked for, verdicts go to the live topic and say whose they are."""
+    _send(scene, [f"a-{number}" for number in range(40)], provider="A")
+    _send(scene, [f"b-{number}" for number in range(40)], provider="B")
+    plan = _plan(
+        scene,
+        "some",
+        offsets=("0/5-14", "2/0-"),
+        selection=Selection(providers=frozenset({"B"})),
+        to_live_topic=True,
+    )
+    _send(scene, [f"late-{number}" for number in range(8)], provider="B")
+    ending = run_replay(scene.settings, plan, TrivialPipeline())  # type: ignore[arg-type]
+    # Partition 0 holds a-0, a-4, … at offsets 0 to 9, the mark at 10, b-0, b-4, … from 11 on; partition 2 likewise.
+    expected = {f"b-{number}" for number in range(0, 16, 4)} | {f"b-{number}" for number in range(2, 40, 4)}
+    assert ending.progress.is_complete
+    assert scene.judged(scene.settings.verdicts_topic) == sorted(expected)
+    assert committed(scene.bootstrap, scene.settings.replay_verdicts_topic) == []
+
+
+def test_planned_once_and_with_one_detector(scene: Scene) -> None:
+    """The first plan of an id stays, whatever comes to the topic; another request or detector is refused by name."""
+    _send(scene, ["a-1"])
+    plan = _plan(scene, "once")
+    _send(scene, ["a-2"])
+    assert _plan(scene, "once") == plan
+    with pytest.raises(SettingsError, match="to_live_topic"):
+        _plan(scene, "once", to_live_topic=True)
+    other = TrivialPipeline(DetectorIdentity("trivial", "2", "11" * 32, "1"))
+    with pytest.raises(SettingsError, match="trivial 2"):
+        run_replay(scene.settings, plan, other)  # type: ignore[arg-type]
+
+
+def test_rate_is_kept(scene: Scene) -> None:
+    """Twelve deliveries at four a second take two seconds at least: the first second's worth is there at once."""
+    _send(scene, [f"a-{number}" for number in range(12)])
+    pipeline = TrivialPipeline()
+    plan = _plan(scene, "slow")
+    began = time.monotonic()
+    ending = run_replay(scene.settings, plan, pipeline, restraint=Restraint(per_second=4))  # type: ignore[arg-type]
+    assert ending.progress.is_complete
+    assert len(pipeline.judged) == 12
+    assert time.monotonic() - began > 2
