@@ -82,6 +82,7 @@ def scene(local_kafka: LocalKafka) -> Scene:
         replay_verdicts_topic=f"{name}.verdicts.replay",
         replay_dead_letters_topic=f"{name}.dead-letters.replay",
         windows_per_track=1,
+        max_in_flight_deliveries=32,
         allowed_uri_prefixes=["/in/"],
     )
     local_kafka.create_topics(
@@ -109,11 +110,11 @@ def _send(scene: Scene, ids: list[str], *, garbage: int = 0, provider: str = "la
 
 
 @contextmanager
-def _lossgate(scene: Scene, log: Path, *arguments: str, nap_s: float = 0.0) -> Iterator[subprocess.Popen[bytes]]:
+def _lossgate(scene: Scene, log: Path, *arguments: str, hold: str = "") -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.trivial_replay", *arguments],
-            env=os.environ | scene.environment | {"TRIVIAL_NAP_S": str(nap_s)},
+            env=os.environ | scene.environment | {"TRIVIAL_HOLD": hold},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -138,25 +139,27 @@ def test_interrupted_killed_and_resumed_by_two_processes_each_delivery_is_judged
     """SIGTERM drains with 143, SIGKILL leaves no trace, two share what is left and end with 0: all judged once."""
     ids = [f"delivery-{number}" for number in range(events)]
     _send(scene, ids, garbage=GARBAGE)
-    nap_s = max(0.01, 12 / events)
-    command, log = ("replay", "run", "backfill", "--pause-above-lag", str(10 * events)), tmp_path / "log"
-    with _lossgate(scene, log, *command, "--all", nap_s=nap_s) as first:
-        _wait_for(scene, events // 10, within_s=60)
+    held, log = tmp_path / "held", tmp_path / "log"
+    held.touch()
+    command, hold = ("replay", "run", "backfill", "--pause-above-lag", str(10 * events)), f"{events // 3} {held}"
+    with _lossgate(scene, log, *command, "--all", hold=hold) as first:
+        _wait_for(scene, events // 4, within_s=120)
         first.send_signal(signal.SIGTERM)
-        assert first.wait(30) == 143, log.read_text()
+        held.unlink()
+        assert first.wait(60) == 143, log.read_text()
     after_term = len(committed(scene.bootstrap, scene.settings.replay_verdicts_topic))
     _send(scene, ["came-later"])  # behind the plan
-    with _lossgate(scene, log, *command, nap_s=nap_s) as victim:
-        _wait_for(scene, max(after_term + 1, events // 3), within_s=60)
+    held.touch()
+    with _lossgate(scene, log, *command, hold=hold) as victim:
+        _wait_for(scene, after_term + events // 4, within_s=120)
         victim.kill()
         victim.wait(10)
     after_kill = len(committed(scene.bootstrap, scene.settings.replay_verdicts_topic))
     with (
-        _lossgate(scene, log, *command, nap_s=nap_s) as left,
-        _lossgate(scene, log, *command, nap_s=nap_s) as right,
+        _lossgate(scene, log, *command) as left,
+        _lossgate(scene, log, *command) as right,
     ):
-        within_s = 60 + events * nap_s
-        assert (left.wait(within_s), right.wait(within_s)) == (0, 0), log.read_text()
+        assert (left.wait(300), right.wait(60)) == (0, 0), log.read_text()
     assert 0 < after_term < after_kill < events, "an interruption came too late to prove anything"
 
     verdicts = read_verdicts(scene.bootstrap, scene.settings.replay_verdicts_topic, Wire(scene.settings))

@@ -45,6 +45,9 @@ def create(
     retries_config: Annotated[
         list[str] | None, typer.Option("--retries-config", help=_CONFIG_HELP.format("retries topic"))
     ] = None,
+    with_replays: Annotated[
+        bool, typer.Option("--with-replays", help="Also the three topics of replays: plans, verdicts, dead letters.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
 ) -> None:
     """Create the topics, or bring those that exist to what is asked for.
@@ -73,6 +76,13 @@ def create(
     ]
     if settings.retry_attempts:
         wanted.append(_wanted(settings.retries_topic, partitions, replication, shared | _config(retries_config)))
+    if with_replays:
+        plans = {"retention.ms": "-1", "cleanup.policy": "delete"}  # the first plan of an id counts, for ever
+        wanted += [
+            _wanted(settings.replays_topic, 1, replication, shared | plans),
+            _wanted(settings.replay_verdicts_topic, partitions, replication, shared | _config(verdicts_config)),
+            _wanted(settings.replay_dead_letters_topic, 1, replication, shared | _config(dead_letters_config)),
+        ]
     steps = ensure_topics(settings, wanted, dry_run=dry_run).sentences()
     for step in steps:
         print(f"would {step}" if dry_run else f"done: {step}")

@@ -29,6 +29,11 @@ class Pace:
             self._refill()
             self._left -= 1
 
+    def give_back(self) -> None:
+        """Count a delivery that was taken as none."""
+        with self._lock:
+            self._left += 1
+
     @property
     def is_spent(self) -> bool:
         """Whether the next delivery would come too early."""
@@ -51,7 +56,7 @@ class Pace:
 
 
 class PacedBudget(Budget):
-    """A budget that is also spent while the pace says so, or something holds.
+    """A budget that is also spent while the pace says so, or something holds; what is reserved counts for the pace.
 
     Args:
         max_count: as of `Budget`.
@@ -67,6 +72,11 @@ class PacedBudget(Budget):
         super().__init__(max_count, max_bytes, step_bytes)
         self._pace = pace
         self._is_held = is_held
+
+    def reserve(self, size: int) -> None:
+        """Take one delivery of `size` bytes into flight."""
+        self._pace.take()
+        super().reserve(size)
 
     def should_pause(self) -> bool:
         """Whether no further delivery may be taken now."""

@@ -192,11 +192,10 @@ class _Consumption:
         self._intake.stop()
 
     def _dispatch(self, ticket: Ticket, delivery: Delivery) -> None:
-        if not self._plan.request.selection.takes(delivery):
-            self._ledger.complete(ticket, PassedOver())
-            return
-        self._pace.take()
-        self._lanes.dispatch(ticket, delivery)
+        if self._plan.request.selection.takes(delivery):
+            self._lanes.dispatch(ticket, delivery)
+        else:
+            self._pass_over(ticket)
 
     def _mark_ends(self) -> None:
         """Let the last offset of a range be committed where no event stands there; on the poll thread."""
@@ -204,7 +203,11 @@ class _Consumption:
         for partition, last in self._consumer.newly_ended():
             ticket = self._ledger.polled(Coordinates(topic, partition, last), 0, self._plan.replay_id)
             if ticket is not None:
-                self._ledger.complete(ticket, PassedOver())
+                self._pass_over(ticket)
+
+    def _pass_over(self, ticket: Ticket) -> None:
+        self._pace.give_back()
+        self._ledger.complete(ticket, PassedOver())
 
     def _fail(self, error: BaseException) -> None:
         self._intake.fail(error)

@@ -55,6 +55,13 @@ def test_what_holds_the_replay_pauses_its_intake() -> None:
     held = True
     assert budget.should_pause()
     assert not budget.should_resume()
+    assert PacedBudget(2, 100, 1, pace=Pace(None), is_held=_never).should_resume()
+    slow = Pace(1, clock=lambda: 0.0)
+    paced = PacedBudget(2, 100, 0, pace=slow, is_held=_never)
+    paced.reserve(1)
+    assert paced.should_pause(), "what is polled counts, though nothing is judged yet"
+    slow.give_back()
+    assert not paced.should_pause()
     full = PacedBudget(1, 100, 1, pace=Pace(None), is_held=_never)
     full.reserve(1)
     assert full.should_pause()
