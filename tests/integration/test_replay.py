@@ -180,7 +180,8 @@ def _plan(scene: Scene, replay_id: str, **more: object) -> ReplayPlan:
     return join_plan(scene.settings, replay_id, scene.request(**more))
 
 
-def test_only_what_the_plan_means_is_judged(scene: Scene) -> None:
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_only_what_the_plan_means_is_judged(scene: Scene, protocol: str) -> None:
     """Offsets, provider and the planned end hold; asked for, verdicts go to the live topic and say whose they are."""
     _send(scene, [f"a-{number}" for number in range(40)], provider="A")
     _send(scene, [f"b-{number}" for number in range(40)], provider="B")
@@ -192,7 +193,8 @@ def test_only_what_the_plan_means_is_judged(scene: Scene) -> None:
         to_live_topic=True,
     )
     _send(scene, [f"late-{number}" for number in range(8)], provider="B")
-    ending = run_replay(scene.settings, plan, TrivialPipeline())  # type: ignore[arg-type]
+    settings = scene.settings.model_copy(update={"kafka_group_protocol": protocol})
+    ending = run_replay(settings, plan, TrivialPipeline())  # type: ignore[arg-type]
     # Partition 0 holds a-0, a-4, … at offsets 0 to 9, the mark at 10, b-0, b-4, … from 11 on; partition 2 likewise.
     expected = {f"b-{number}" for number in range(0, 16, 4)} | {f"b-{number}" for number in range(2, 40, 4)}
     assert ending.progress.is_complete

@@ -25,7 +25,7 @@ from worker.cli.replay_options import (
 from worker.exceptions import SettingsError
 from worker.logs import printable
 from worker.records import DetectorIdentity
-from worker.replay.plan import ReplayPlan, check_replay_id, to_json
+from worker.replay.plan import ReplayPlan, check_replay_id, refuse_shared_topics, to_json
 from worker.replay.progress import duration, estimate_s
 from worker.settings import Settings
 
@@ -83,6 +83,7 @@ def plan(
     )
     if asked.is_nothing:
         raise SettingsError("Choose events with the options, or say --all.")
+    refuse_shared_topics(settings, asked.topic or settings.deliveries_topic)
     request = asked.request(settings, detector_of(settings))
     from worker.cli.replay_plans import count_events, join_plan, make_plan  # noqa: PLC0415 -- loads Kafka's client
 

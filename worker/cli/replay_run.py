@@ -28,7 +28,7 @@ from worker.cli.replay_options import (
 from worker.cli.replay_reporter import Reporter
 from worker.cli.run import require_allowed_prefixes
 from worker.exceptions import LossgateError, SettingsError
-from worker.replay.plan import check_replay_id
+from worker.replay.plan import check_replay_id, refuse_shared_topics
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def run(
         everything=everything,
         to_live_topic=to_live_topic,
     )
+    refuse_shared_topics(settings, asked.topic or settings.deliveries_topic)
     os.nice(nice)
     from worker.cli.replay_plans import check_range, find_plan, join_plan  # noqa: PLC0415 -- loads Kafka's client
 

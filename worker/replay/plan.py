@@ -111,6 +111,32 @@ def check_replay_id(replay_id: str) -> str:
     return replay_id
 
 
+def refuse_shared_topics(settings: Settings, topic: str) -> None:
+    """Refuse topics that would mix a replay's records with others.
+
+    Args:
+        settings: name the topics.
+        topic: the deliveries to be judged again.
+
+    Raises:
+        SettingsError: two names are the same.
+    """
+    names = (
+        topic,
+        settings.verdicts_topic,
+        settings.dead_letters_topic,
+        settings.replays_topic,
+        settings.replay_verdicts_topic,
+        settings.replay_dead_letters_topic,
+    )
+    if len(set(names)) < len(names):
+        raise SettingsError(
+            "Two of the topics of a replay have the same name: its deliveries, LOSSGATE_VERDICTS_TOPIC, "
+            "LOSSGATE_DEAD_LETTERS_TOPIC, LOSSGATE_REPLAYS_TOPIC, LOSSGATE_REPLAY_VERDICTS_TOPIC and "
+            "LOSSGATE_REPLAY_DEAD_LETTERS_TOPIC must all differ."
+        )
+
+
 def refuse_other_request(plan: ReplayPlan, request: Request) -> None:
     """Refuse to go on with a plan that was made for something else.
 

@@ -16,6 +16,7 @@ from worker.replay.plan import (
     from_json,
     refuse_other_detector,
     refuse_other_request,
+    refuse_shared_topics,
     to_json,
 )
 from worker.replay.ranges import OffsetRange
@@ -79,6 +80,15 @@ def test_verdicts_reach_the_live_topic_only_when_asked() -> None:
     assert (own.kafka_group_id, own.deliveries_topic) == ("lossgate-replay-r-1", "in")
     asked = dataclasses.replace(PLAN, request=dataclasses.replace(REQUEST, to_live_topic=True)).apply_to(SETTINGS)
     assert (asked.verdicts_topic, asked.dead_letters_topic) == ("lossgate.verdicts", "lossgate.dead-letters.replay")
+
+
+def test_topics_that_would_mix_are_refused() -> None:
+    """The replay's verdicts set to the live topic's name would be a backfill that rejects by accident."""
+    refuse_shared_topics(SETTINGS, SETTINGS.deliveries_topic)
+    with pytest.raises(SettingsError, match="LOSSGATE_REPLAY_VERDICTS_TOPIC"):
+        refuse_shared_topics(SETTINGS.model_copy(update={"replay_verdicts_topic": SETTINGS.verdicts_topic}), "in")
+    with pytest.raises(SettingsError, match="same name"):
+        refuse_shared_topics(SETTINGS, SETTINGS.verdicts_topic)
 
 
 def test_progress_counts_what_lies_in_the_ranges() -> None:
