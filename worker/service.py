@@ -115,5 +115,3 @@ def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> Non
         publisher.close(_PUBLISHER_CLOSE_S)
         intake.close()
         wire.close()
-
-

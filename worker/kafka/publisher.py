@@ -202,9 +202,7 @@ class Publisher:
                 self._in_transaction_since = None
             self._ledger.committed(batch)
             self._brake.published(is_dead_letter)
-        self._accounts.published(
-            [(ticket, self._records.written(ticket, each)) for ticket, each in outcomes], started
-        )
+        self._accounts.published([(ticket, self._records.written(ticket, each)) for ticket, each in outcomes], started)
         for ticket, _ in batch.outcomes:
             self._records.forget(ticket)
         return True

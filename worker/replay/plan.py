@@ -93,6 +93,7 @@ class ReplayPlan:
                 if self.request.to_live_topic
                 else settings.replay_verdicts_topic,
                 "dead_letters_topic": settings.replay_dead_letters_topic,
+                "retry_attempts": 0,  # the retries topic is live work's
             }
         )
 
@@ -125,6 +126,7 @@ def refuse_shared_topics(settings: Settings, topic: str) -> None:
         topic,
         settings.verdicts_topic,
         settings.dead_letters_topic,
+        settings.retries_topic,
         settings.replays_topic,
         settings.replay_verdicts_topic,
         settings.replay_dead_letters_topic,
@@ -132,7 +134,8 @@ def refuse_shared_topics(settings: Settings, topic: str) -> None:
     if len(set(names)) < len(names):
         raise SettingsError(
             "Two of the topics of a replay have the same name: its deliveries, LOSSGATE_VERDICTS_TOPIC, "
-            "LOSSGATE_DEAD_LETTERS_TOPIC, LOSSGATE_REPLAYS_TOPIC, LOSSGATE_REPLAY_VERDICTS_TOPIC and "
+            "LOSSGATE_DEAD_LETTERS_TOPIC, LOSSGATE_RETRIES_TOPIC, LOSSGATE_REPLAYS_TOPIC, "
+            "LOSSGATE_REPLAY_VERDICTS_TOPIC and "
             "LOSSGATE_REPLAY_DEAD_LETTERS_TOPIC must all differ."
         )
 

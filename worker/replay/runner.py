@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from confluent_kafka import KafkaError
 
+from worker.kafka.brake import Brake
 from worker.kafka.client_config import (
     ClientConfig,
     consumer_config,
@@ -20,10 +21,12 @@ from worker.kafka.client_config import (
     make_producer,
     producer_config,
 )
+from worker.kafka.event import Event
 from worker.kafka.intake import Intake, delivery_bytes
 from worker.kafka.ledger import Ledger, Ticket
 from worker.kafka.outcomes import Outcome, OutcomeRecords
 from worker.kafka.publisher import Publisher, stall_limit_s
+from worker.kafka.retry_plan import RetryPlan
 from worker.kafka.wire import Wire
 from worker.lanes import Lanes
 from worker.records import Coordinates, Delivery, PassedOver
@@ -145,6 +148,7 @@ class _Consumption:
             pace=pace,
             is_held=lambda: live_lag is not None and live_lag.held_because is not None,
         )
+        self._brake = brake = Brake(settings.brake_dead_letters, settings.brake_window)
         self._ledger: Ledger[Outcome] = Ledger(budget)
         self._consumer: BoundedConsumer = make_client(
             lambda config: BoundedConsumer(config, plan.request.topic, plan.ranges),
@@ -154,22 +158,24 @@ class _Consumption:
             make_producer(producer_config(settings), on_fatal=self._on_fatal),
             self._consumer,
             self._ledger,
-            OutcomeRecords(
-                wire, verdicts_topic=settings.verdicts_topic, dead_letters_topic=settings.dead_letters_topic
-            ),
+            OutcomeRecords(wire, settings),
+            brake,
             fail=self._fail,
             stall_limit_s=stall_limit_s(settings.kafka_transaction_timeout_ms),
         )
-        self._lanes = Lanes(pipeline, self._ledger, fail=self._fail_at_work, count=settings.lanes)
+        self._lanes = Lanes(
+            pipeline, self._ledger, RetryPlan.of(settings), fail=self._fail_at_work, count=settings.lanes
+        )
         self._intake = Intake(
             self._consumer,
             settings,
             ledger=self._ledger,
             budget=budget,
+            brake=brake,
             wire=wire,
             dispatch=self._dispatch,
             quiesce=self._publisher.quiesce,
-            on_poll=self._mark_ends,
+            on_poll=self._on_poll,
             replay_id=plan.replay_id,
         )
 
@@ -191,9 +197,14 @@ class _Consumption:
         """End the intake; from any thread."""
         self._intake.stop()
 
-    def _dispatch(self, ticket: Ticket, delivery: Delivery) -> None:
+    def _on_poll(self) -> None:
+        self._mark_ends()
+        if self._brake.is_engaged:
+            self._intake.stop()  # nobody looks at a probe here: it ends with the brake's error
+
+    def _dispatch(self, ticket: Ticket, event: Event, delivery: Delivery) -> None:
         if self._plan.request.selection.takes(delivery):
-            self._lanes.dispatch(ticket, delivery)
+            self._lanes.dispatch(ticket, event, delivery)
         else:
             self._pass_over(ticket)
 
