@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         le=DAY_S,
         description="Time one object may take to fetch and decode before its child is killed, seconds.",
     )
+    decoder_memory_bytes: int = Field(
+        GIB,
+        ge=64 * MIB,
+        description="Memory a decoder child may take for one object, beyond its idle size and the windows, bytes.",
+    )
     fetch_attempts: int = Field(4, ge=1, le=20, description="Tries at a fetch that fails in a way that may pass.")
     max_object_bytes: int = Field(2 * GIB, ge=1, description="Largest object that is opened, bytes.")
     max_duration_s: float = Field(6 * 3600.0, gt=0, le=7 * DAY_S, description="Longest track that is judged, seconds.")

@@ -42,10 +42,17 @@ class Answer:
 
 
 def encode_settings(settings: Settings) -> str:
-    """What a child has to know of the settings: the limits and the allowed prefixes, as JSON."""
+    """What a child has to know of the settings: the limits, the allowed prefixes and its memory, as JSON."""
     limits = asdict(Limits.of(settings))
     del limits["started_s"]
-    return json.dumps({"limits": limits, "allowed_uri_prefixes": settings.allowed_uri_prefixes})
+    windows_bytes = settings.windows_per_track * SEGMENT_SAMPLES * SEGMENT_CHANNELS * np.dtype(np.float32).itemsize
+    return json.dumps(
+        {
+            "limits": limits,
+            "allowed_uri_prefixes": settings.allowed_uri_prefixes,
+            "memory_bytes": settings.decoder_memory_bytes + windows_bytes,
+        }
+    )
 
 
 def send_request(connection: Connection, request: Request) -> None:

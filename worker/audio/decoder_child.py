@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from worker.audio.allow_list import AllowList
 from worker.audio.child_protocol import DECODING, FETCHING, READY, Answer, receive_request, send_answer
 from worker.audio.limits import Limits
+from worker.audio.memory_limit import limit_memory
 from worker.exceptions import UnusableAudioError
 from worker.records import Reason
 
@@ -36,6 +37,7 @@ def main() -> None:
     from worker.audio.read import read_object  # noqa: PLC0415
 
     warm_up()
+    limit_memory(settings["memory_bytes"])
     connection.send_bytes(READY)
     retries = 0
 
@@ -66,7 +68,10 @@ def main() -> None:
         except MemoryError:
             answer = Answer(
                 retries,
-                error=UnusableAudioError(Reason.DECODER_CRASHED, "The decoder ran out of memory on this object."),
+                error=UnusableAudioError(
+                    Reason.DECODER_CRASHED,
+                    "The decoder would take more memory for this object than LOSSGATE_DECODER_MEMORY_BYTES allows.",
+                ),
             )
         else:
             answer = Answer(retries, audio=audio)
