@@ -137,26 +137,6 @@ def test_show_hides_control_characters_and_reads_the_event_anew(runner: CliRunne
     assert missing.exit_code == ExitCode.FAILED
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        ([], "--all"),
-        (["--yes"], "--all"),
-        (["--all", "--reason", "undecodable", "--yes"], "excludes"),
-        (["--all"], "--yes"),
-        (["nonsense", "--yes"], "names no dead letter"),
-    ],
-)
-def test_redrive_refuses_what_may_be_a_slip(runner: CliRunner, arguments: list[str], complaint: str) -> None:
-    """Without a choice, with two, or unconfirmed, nothing is sent."""
-    settings = Settings()
-    _four(settings)
-    result = runner.invoke(app, ["dead-letters", "redrive", *arguments])
-    assert result.exit_code == ExitCode.USAGE
-    assert complaint in result.stderr
-    assert committed(settings.kafka_bootstrap_servers, settings.deliveries_topic) == []
-
-
 def test_redrive_sends_each_once_and_as_it_was(runner: CliRunner, topics: Topics) -> None:
     """Dry run first, then a limited one, then the rest: every letter with bytes once, the others named."""
     settings = Settings()
