@@ -18,6 +18,7 @@ from tests.mutations import mutated
 from tests.worker.kafka.records_for_tests import DEAD_LETTER, DELIVERY, VERDICT, dead_letters, deliveries, verdicts
 from worker.constants import MAX_EVENT_BYTES, MIB
 from worker.exceptions import BadEventError
+from worker.kafka.avro_bounds import without_logical_types
 from worker.kafka.avro_records import (
     EARLIEST,
     LATEST,
@@ -26,7 +27,7 @@ from worker.kafka.avro_records import (
     check_delivery,
     delivery_to_avro,
 )
-from worker.kafka.schema_registry import published_schemas, without_logical_types
+from worker.kafka.schema_registry import published_schemas
 from worker.kafka.wire import Wire
 from worker.records import DeadLetter, DeadLetterReason, Delivery, Verdict
 from worker.settings import Settings
