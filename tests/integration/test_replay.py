@@ -1,5 +1,8 @@
 """Replays on a real broker: interrupted, killed, shared, resumed; each delivery of the range judged once."""
 
+import csv
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -14,17 +17,20 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
+from typer.testing import CliRunner
 
 from demo.kafka.local_kafka import LocalKafka
 from tests.integration.support import committed, read_dead_letters, read_verdicts
-from tests.integration.trivial_replay import DETECTOR, TrivialPipeline
+from tests.integration.trivial_replay import ACCEPT, DETECTOR, TrivialPipeline
+from worker.cli.app import app
 from worker.cli.replay_plans import join_plan
 from worker.constants import REPLAY_HEADER
 from worker.exceptions import SettingsError
 from worker.kafka.wire import Wire
 from worker.records import Delivery, DetectorIdentity
 from worker.replay.plan import ReplayPlan, Request
+from worker.replay.progress import Progress
 from worker.replay.runner import Restraint, run_replay
 from worker.replay.selection import Selection
 from worker.settings import Settings
@@ -225,3 +231,71 @@ def test_rate_is_kept(scene: Scene) -> None:
     assert ending.progress.is_complete
     assert len(pipeline.judged) == 12
     assert time.monotonic() - began > 2
+
+
+def test_live_work_goes_first(scene: Scene) -> None:
+    """While the live group lags nothing is judged, however long; once it has caught up the replay goes on."""
+    ids = [f"a-{number}" for number in range(20)]
+    _send(scene, ids)
+    plan, pipeline = _plan(scene, "patient"), TrivialPipeline()
+    waited: list[str] = []
+
+    def catch_up() -> None:
+        live = Consumer({"bootstrap.servers": scene.bootstrap, "group.id": scene.settings.kafka_group_id})
+        topic = scene.settings.deliveries_topic
+        ends = [live.get_watermark_offsets(TopicPartition(topic, each), 10)[1] for each in range(PARTITIONS)]
+        live.commit(offsets=[TopicPartition(topic, *each) for each in enumerate(ends)], asynchronous=False)
+        live.close()
+
+    def report(_progress: Progress, waits_for: str | None) -> None:
+        if waits_for is not None and "live lag 24 is above" in waits_for:
+            waited.append(waits_for)
+            if len(waited) == 2:
+                assert pipeline.judged == []
+                catch_up()
+
+    restraint = Restraint(hold_above_lag=4)
+    ending = run_replay(scene.settings, plan, pipeline, restraint=restraint, report=report)  # type: ignore[arg-type]
+    assert len(waited) >= 2
+    assert ending.progress.is_complete
+    assert scene.judged(scene.settings.replay_verdicts_topic) == sorted(ids)
+
+
+def test_two_replays_are_compared(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By command: planned, done, and compared event by event, as text, CSV and JSON."""
+    for name, value in scene.environment.items():
+        monkeypatch.setenv(name, value)
+    _send(scene, [f"a-{number}" for number in range(6)])
+    _send(scene, ["loud-1", "loud-2"])
+    deaf = TrivialPipeline(DetectorIdentity("deaf", "1", "11" * 32, "1"))
+    monkeypatch.setattr(deaf, "judge", lambda *_: dataclasses.replace(ACCEPT, probability=0.4))
+    run_replay(scene.settings, _plan(scene, "deaf", detector=deaf.identity), deaf)  # type: ignore[arg-type]
+    run_replay(scene.settings, _plan(scene, "keen", offsets=("1/0-", "3/0-", "0/0-")), TrivialPipeline())  # type: ignore[arg-type]
+    runner = CliRunner()
+
+    def lossgate(*arguments: str) -> list[str]:
+        result = runner.invoke(app, ["replay", *arguments])
+        assert result.exit_code == 0, result.stderr
+        return result.stdout.splitlines()
+
+    assert [line.split()[0] for line in lossgate("status")] == ["deaf", "keen"]
+    assert all(line.endswith("done") for line in lossgate("status"))
+    text = lossgate("diff", "deaf", "keen")
+    # Partition 2 is not in the second one's range: what lies there is no difference.
+    assert text[:5] == [
+        "7 events judged by both deaf and keen",
+        "         2  accept → reject",
+        "         5  accept, unchanged",
+        "         0  only in deaf",
+        "         0  only in keen",
+    ]
+    assert "0.400 → 0.980" in text[6]
+    assert "loud-1" in text[6]
+    rows = list(csv.DictReader(lossgate("diff", "deaf", "keen", "--format", "csv", "--changed")))
+    assert [(each["delivery_id"], each["right_decision"]) for each in rows] == [
+        ("loud-1", "reject"),
+        ("loud-2", "reject"),
+    ]
+    objects = [json.loads(line) for line in lossgate("diff", "live", "keen", "--format", "json")]
+    assert len(objects) == 7
+    assert {each["left"] for each in objects} == {None}

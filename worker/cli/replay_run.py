@@ -2,7 +2,7 @@
 
 import os
 import signal
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,13 +28,11 @@ from worker.cli.replay_options import (
 from worker.cli.replay_reporter import Reporter
 from worker.cli.run import require_allowed_prefixes
 from worker.exceptions import LossgateError, SettingsError
-from worker.replay.plan import check_replay_id, refuse_shared_topics
+from worker.replay.plan import check_replay_id, may_be_forgotten, refuse_shared_topics
 from worker.settings import Settings
 
 if TYPE_CHECKING:
     from worker.replay.plan import ReplayPlan
-
-_OFFSETS_KEPT = timedelta(days=7)  # by a broker's default, once a group has no member
 
 
 def run(
@@ -127,11 +125,9 @@ def _refuse_forgotten(settings: Settings, plan: "ReplayPlan") -> None:
     """Refuse to begin an old plan of which no offset is committed: the brokers may have forgotten them."""
     from worker.replay.group_offsets import GroupOffsets  # noqa: PLC0415 -- loads Kafka's client
 
-    if datetime.now(UTC) - plan.created_at < _OFFSETS_KEPT:
-        return
     with GroupOffsets(settings, plan.group_id(settings), plan.request.topic) as offsets:
         committed = offsets.committed(sorted(plan.ranges))
-    if all(each is None for each in committed.values()):
+    if may_be_forgotten(plan, committed, datetime.now(UTC)):
         raise LossgateError(
             f"Replay {plan.replay_id} was planned on {plan.created_at:%Y-%m-%d} and has no committed offset: it never "
             "began, or the brokers have forgotten how far it had come (offsets.retention.minutes) and it would "

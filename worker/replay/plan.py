@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from worker.exceptions import LossgateError, SettingsError
@@ -16,6 +16,7 @@ from worker.settings import Settings
 MAX_PLAN_BYTES: Final = 900_000  # of its JSON; fits the brokers' default of 1 MiB
 _FORMAT: Final = 1
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+OFFSETS_KEPT: Final = timedelta(days=7)  # by a broker's default, once a group has no member
 LIVE: Final = "live"
 """What `replay diff` calls the verdicts of live work; no replay may have this id."""
 
@@ -240,6 +241,17 @@ def from_json(text: bytes) -> ReplayPlan:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SettingsError) as error:
         raise LossgateError(f"The record is no plan of a replay ({type(error).__name__}: {error}).") from error
+
+
+def may_be_forgotten(plan: ReplayPlan, committed: Mapping[int, int | None], now: datetime) -> bool:
+    """Whether the brokers may have forgotten how far it had come, so that it would begin anew.
+
+    Args:
+        plan: the replay.
+        committed: offsets of its group, as far as there are any.
+        now: the time.
+    """
+    return now - plan.created_at >= OFFSETS_KEPT and all(committed.get(each) is None for each in plan.ranges)
 
 
 def committed_in(plan: ReplayPlan, committed: Mapping[int, int | None]) -> int:

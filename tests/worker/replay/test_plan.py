@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,6 +14,7 @@ from worker.replay.plan import (
     check_replay_id,
     committed_in,
     from_json,
+    may_be_forgotten,
     refuse_other_detector,
     refuse_other_request,
     refuse_shared_topics,
@@ -97,6 +98,14 @@ def test_progress_counts_what_lies_in_the_ranges() -> None:
     assert committed_in(PLAN, {0: None, 3: None}) == 0
     assert committed_in(PLAN, {0: 2, 3: 1}) == 1
     assert committed_in(PLAN, {0: 15, 3: 99}) == 14
+
+
+def test_an_old_plan_without_an_offset_may_be_forgotten() -> None:
+    """Begun anew it would judge everything twice; one committed offset proves that the brokers still know."""
+    late, soon = PLAN.created_at + timedelta(days=8), PLAN.created_at + timedelta(days=6)
+    assert may_be_forgotten(PLAN, {0: None, 3: None}, late)
+    assert not may_be_forgotten(PLAN, {0: None, 3: 1}, late)
+    assert not may_be_forgotten(PLAN, {0: None, 3: None}, soon)
 
 
 def test_covers_the_ranges_of_its_topic() -> None:
