@@ -111,7 +111,7 @@ def redrive(
             if not typer.confirm(f"Send {count} events to {target_topic}?", err=True):
                 complain("Nothing was sent.")
                 raise typer.Exit(ExitCode.USAGE)
-        counts = _carry_out(planned(), redriver, len(target.bounds()), to, _Printer(json_lines, dry_run, target_topic))
+        counts = _carry_out(planned(), redriver, target.partitions, to, _Printer(json_lines, dry_run, target_topic))
     _print_summary(counts, dry_run=dry_run, json_lines=json_lines)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from worker.cli.topics import bounds_of, partitions_of
 from worker.exceptions import LossgateError
@@ -53,6 +53,11 @@ class TopicReader:
         self._consumer.close()
 
     @property
+    def partitions(self) -> int:
+        """How many partitions the topic has."""
+        return len(self._partitions)
+
+    @property
     def at_end(self) -> bool:
         """Whether everything committed so far has been read."""
         return self._ended >= self._read
@@ -62,17 +67,19 @@ class TopicReader:
         return {partition: bounds_of(self._consumer, self._topic, partition) for partition in sorted(self._partitions)}
 
     def offsets_at(self, timestamp_ms: int) -> dict[int, int]:
-        """Return the first offset of each partition that was written at a time or later; its end where none was.
+        """Return the first offset of each partition that was written at a time or later, for `start`.
+
+        Where none was, it is Kafka's own -1 for the end.
 
         Raises:
             LossgateError: Kafka does not say.
         """
         asked = [TopicPartition(self._topic, partition, timestamp_ms) for partition in sorted(self._partitions)]
-        bounds = self.bounds()
-        return {
-            each.partition: each.offset if each.offset >= 0 else bounds[each.partition][1]
-            for each in self._consumer.offsets_for_times(asked, timeout=_ANSWER_DEADLINE_S)
-        }
+        try:
+            answers = self._consumer.offsets_for_times(asked, timeout=_ANSWER_DEADLINE_S)
+        except KafkaException as error:
+            raise LossgateError(f"{self._topic} can't be read: {error.args[0].str()}") from error
+        return {each.partition: each.offset for each in answers}
 
     def start(self, offsets: Mapping[int, int]) -> None:
         """Read on from these offsets, those partitions only."""
