@@ -99,3 +99,19 @@ def test_a_broker_that_refuses_is_quoted(names: list[str], runner: CliRunner) ->
     assert result.exit_code == ExitCode.FAILED
     assert "no.such.setting" in result.stderr
     assert names
+
+
+def test_topics_of_replays_are_made_when_asked(
+    local_kafka: LocalKafka, names: list[str], runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plans must be kept for ever, whatever retention the others get: the first one of an id counts."""
+    replays = [f"{names[0]}.{kind}" for kind in ("plans", "replay-verdicts", "replay-dead-letters")]
+    for variable, name in zip(("REPLAYS", "REPLAY_VERDICTS", "REPLAY_DEAD_LETTERS"), replays, strict=True):
+        monkeypatch.setenv(f"LOSSGATE_{variable}_TOPIC", name)
+    asked = ["topics", "create", "--partitions", "3", "--config", "retention.ms=3600000"]
+    assert runner.invoke(app, asked).exit_code == ExitCode.DONE
+    assert _partitions(local_kafka, replays) == [0, 0, 0]
+    assert runner.invoke(app, [*asked, "--with-replays"]).exit_code == ExitCode.DONE
+    assert _partitions(local_kafka, replays) == [1, 3, 1]
+    assert _config(local_kafka, replays[0], "retention.ms") == "-1"
+    assert _config(local_kafka, replays[1], "retention.ms") == "3600000"
