@@ -1,7 +1,7 @@
 """Bring what is made from the code up to date: `python -m scripts.readme_tables`.
 
 That is the README's tables of settings and exit codes, the table in the chart's README,
-and the settings in the chart's schema.
+the settings in the chart's schema, and the table of metrics.
 """
 
 import re
@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from scripts.chart_readme import CHART, values_table
 from scripts.chart_schema import SCHEMA, with_made_parts
+from scripts.metrics_page import PAGE, metrics_table
 from worker.cli.exit_codes import MEANINGS
 from worker.settings import Settings
 
@@ -44,12 +45,17 @@ def with_values(readme: str) -> str:
     return _filled(readme, {"values": values_table()})
 
 
+def with_metrics(page: str) -> str:
+    """Return the page of metrics with its table made anew between its marks."""
+    return _filled(page, {"metrics": metrics_table()})
+
+
 def _filled(readme: str, tables: dict[str, str]) -> str:
     for name, table in tables.items():
         begin, end = f"<!-- {name}: made by `make format` -->", f"<!-- end of {name} -->"
         parts = re.split(f"{re.escape(begin)}.*?{re.escape(end)}", readme, flags=re.DOTALL)
         if len(parts) != 2:  # noqa: PLR2004 -- what stands before and after
-            raise SystemExit(f"README.md must hold the marks {begin!r} and {end!r} exactly once.")
+            raise SystemExit(f"The page must hold the marks {begin!r} and {end!r} exactly once.")
         readme = f"{parts[0]}{begin}\n{table}\n{end}{parts[1]}"
     return readme
 
@@ -69,3 +75,4 @@ if __name__ == "__main__":
     README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
     CHART_README.write_text(with_values(CHART_README.read_text(encoding="utf-8")), encoding="utf-8")
     SCHEMA.write_text(with_made_parts(SCHEMA.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_metrics(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from scripts.chart_schema import SCHEMA, with_made_parts
-from scripts.readme_tables import CHART_README, with_tables, with_values
+from scripts.metrics_page import PAGE
+from scripts.readme_tables import CHART_README, with_metrics, with_tables, with_values
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -20,6 +21,12 @@ def test_chart_equals_the_code() -> None:
     readme, schema = (path.read_text(encoding="utf-8") for path in (CHART_README, SCHEMA))
     assert with_values(readme) == readme
     assert with_made_parts(schema) == schema
+
+
+def test_metrics_page_equals_the_code() -> None:
+    """The catalogue of metrics is that of the code; `make format` brings it up to date."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_metrics(page) == page
 
 
 def test_links_inside_the_repository_lead_somewhere() -> None:

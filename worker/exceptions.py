@@ -20,6 +20,9 @@ death of the process          killed, out of memory, crash   → counted; after 
 ============================  =======================================================
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from worker.records import DeadLetterReason, FetchFault, Reason
 
 
@@ -57,7 +60,12 @@ class UnusableAudioError(LossgateError):
         reason: the machine-readable reason, published in the verdict.
         detail: one plain sentence for a person.
         passing: why it could not be fetched, if a later try may do better.
+
+    Attributes:
+        stage_seconds: how long it took to find that out, by stage, as far as that is known; for log and metrics.
     """
+
+    stage_seconds: Mapping[str, float] = MappingProxyType({})
 
     def __init__(self, reason: Reason, detail: str, passing: FetchFault | None = None) -> None:
         super().__init__(reason, detail, passing)

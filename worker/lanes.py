@@ -5,15 +5,18 @@ The queue in front of the lanes is bounded by the intake's budget, which counts 
 """
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from worker import tracing
 from worker.kafka.event import Event
 from worker.kafka.ledger import Ledger, Ticket
 from worker.kafka.outcomes import Outcome
 from worker.kafka.retry_plan import RetryPlan
+from worker.metrics import STAGE_SECONDS
 from worker.records import Delivery
 from worker.verdict import make_verdict
 
@@ -65,7 +68,11 @@ class Lanes:
             self._ledger.drop(ticket)  # its partition went to another worker while it was queued
             return
         try:
-            judgement = self._pipeline.judge(delivery.audio_uri, delivery.expected_sha256)
+            with ticket.trace.at_work(delivery.delivery_id, delivery.provider):
+                began = time.monotonic()
+                STAGE_SECONDS.labels("queue").observe(began - ticket.polled_at)
+                tracing.stage("queue", ticket.polled_at, began)
+                judgement = self._pipeline.judge(delivery.audio_uri, delivery.expected_sha256)
             verdict = make_verdict(
                 delivery, judgement, self._pipeline.identity, event.origin, datetime.now(UTC), ticket.replay_id
             )

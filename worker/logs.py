@@ -95,12 +95,15 @@ def configure_logging(
     threading.excepthook = _log_thread_crash
 
 
-def canonical_line(outcome: Verdict | DeadLetter, stage_seconds: Mapping[str, float] | None = None) -> None:
+def canonical_line(
+    outcome: Verdict | DeadLetter, stage_seconds: Mapping[str, float] | None = None, trace_id: str | None = None
+) -> None:
     """Write the one line that tells a delivery's whole story, once its outcome is decided.
 
     Args:
         outcome: the verdict or dead letter.
         stage_seconds: times over and above those of the judgement, such as `{"total": …, "publish": …}`.
+        trace_id: of the delivery's trace, where there is one.
     """
     source = outcome.source
     where = {"topic": source.topic, "partition": source.partition, "offset": source.offset}
@@ -111,6 +114,7 @@ def canonical_line(outcome: Verdict | DeadLetter, stage_seconds: Mapping[str, fl
             reason=outcome.reason.value,
             detail=outcome.detail,
             dead_letter_id=str(outcome.dead_letter_id),
+            trace_id=trace_id,
             **where,
             **_rounded_seconds(stage_seconds or {}),
         )
@@ -119,6 +123,7 @@ def canonical_line(outcome: Verdict | DeadLetter, stage_seconds: Mapping[str, fl
     log.info(
         "verdict",
         delivery_id=delivery.delivery_id,
+        trace_id=trace_id,
         decision=judgement.decision.value,
         reason=judgement.reason.value,
         probability=None if judgement.probability is None else round(judgement.probability, 4),

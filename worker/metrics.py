@@ -2,7 +2,9 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from worker.records import DeadLetterReason, Decision, Reason
+from model.constants import FAMILIES
+from worker import __version__
+from worker.records import DeadLetterReason, Decision, FetchFault, Reason
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -12,6 +14,11 @@ PROVIDER_DECISIONS = Counter(
     "lossgate_provider_decisions",
     "Verdicts committed, by provider and decision; providers beyond the first hundred a worker meets are `other`.",
     ["provider", "decision"],
+)
+CODEC_DECISIONS = Counter(
+    "lossgate_codec_decisions",
+    "Verdicts committed, by codec family (`none` where none was found) and decision.",
+    ["codec", "decision"],
 )
 DEAD_LETTERS = Counter("lossgate_dead_letters", "Dead letters committed, by reason.", ["reason"])
 RETRIES_SCHEDULED = Counter(
@@ -53,14 +60,34 @@ OLDEST_UNSETTLED_SECONDS = Gauge(
     "lossgate_oldest_unsettled_seconds",
     "Time since the poll of the oldest event that has no committed outcome yet, of the partitions held; 0 if none.",
 )
+LAG = Gauge(
+    "lossgate_partition_lag",
+    "Events of a held partition without a committed outcome, in flight or not yet fetched, as of the last fetch; "
+    "a topic that is written in transactions counts their markers too.",
+    ["topic", "partition"],
+)
+PREFETCHED_BYTES = Gauge("lossgate_prefetched_bytes", "Bytes of events fetched ahead of the poll loop.")
+LONGEST_POLL_GAP_SECONDS = Gauge(
+    "lossgate_longest_poll_gap_seconds", "Longest time between two polls within the last one to two minutes."
+)
 LAST_POLL_TIMESTAMP = Gauge("lossgate_last_poll_timestamp_seconds", "Unix time of the last poll.")
+DECODER_MEMORY_BYTES = Gauge("lossgate_decoder_memory_bytes", "Resident memory of all decoder children.")
+SPANS = Counter(
+    "lossgate_spans",
+    "Spans of traces, by result: sent, failed (the collector did not take them), dropped (the queue was full).",
+    ["result"],
+)
+BUILD_INFO = Gauge("lossgate_build_info", "1, labelled with the worker's version.", ["version"])
 MODEL_INFO = Gauge(
     "lossgate_model_info", "1, labelled with the network and policy in use.", ["name", "version", "policy"]
 )
 
 STAGE_SECONDS = Histogram(
     "lossgate_stage_seconds",
-    "Time a delivery spends in one stage (decode, detect, publish), seconds.",
+    "Time a delivery spends in one stage, seconds: `queue` (from its poll to a free lane), "
+    "`wait` (for a free decoder), `fetch`, `decode`, `detect`, `publish` (one transaction). "
+    "What is read in slices from a store is decoded while it is fetched and counts as `fetch`; "
+    "files on disk count as `decode`.",
     ["stage"],
     buckets=_SECONDS,
 )
@@ -90,8 +117,16 @@ def show_zeros() -> None:
         DECISIONS.labels(decision.value, reason.value)
     for letter_reason in DeadLetterReason:
         DEAD_LETTERS.labels(letter_reason.value)
+    for codec in ("none", *FAMILIES):
+        for each in Decision:
+            CODEC_DECISIONS.labels(codec, each.value)
+    for fault in FetchFault:
+        RETRIES_SCHEDULED.labels(fault.value)
+    for cause in ("deadline", "died"):
+        DECODER_KILLS.labels(cause)
     for result in ("committed", "aborted"):
         TRANSACTIONS.labels(result)
+    BUILD_INFO.labels(__version__).set(1)
 
 
 _DECISION_OF = {Reason.NO_LOSSY_TRACES: Decision.ACCEPT, Reason.LOSSY_TRACES: Decision.REJECT}

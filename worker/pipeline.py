@@ -4,7 +4,7 @@ Thread-safe: many lanes call `Pipeline.judge` at once, so that the detector's ba
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model.artefact import Artefact, default_model_dir, default_policy_path, load_artefact
 from model.errors import ArtefactError, PolicyError
 from model.policy import Policy
-from worker import metrics
+from worker import metrics, tracing
 from worker.audio.decoder_pool import DecoderPool
 from worker.detect.detector import Detector
 from worker.detect.device import choose_device
@@ -65,14 +65,16 @@ class Pipeline:
         Raises:
             FatalError: the network is broken; no judgement of this process can be trusted.
         """
-        stage_seconds: dict[str, float] = {}
+        stages = _Stages()
         try:
-            with _timed("decode", stage_seconds):
-                audio = self._reader.read(audio_uri, expected_sha256)
-            with _timed("detect", stage_seconds):
-                outputs = self._scorer.score(audio.segments, audio.starts) if len(audio.segments) else None
+            audio = self._reader.read(audio_uri, expected_sha256)
+            stages.over(audio.stage_seconds)
+            began = time.monotonic()
+            outputs = self._scorer.score(audio.segments, audio.starts) if len(audio.segments) else None
+            stages.over({"detect": time.monotonic() - began})
             judgement = judge_audio(audio, outputs, self.artefact.calibration, self.policy)
         except UnusableAudioError as error:
+            stages.over(error.stage_seconds)
             judgement = judge_unusable(error)
         except FatalError:
             raise
@@ -84,7 +86,7 @@ class Pipeline:
                 Reason.INTERNAL_ERROR,
                 "Lossgate failed on this object by a fault of its own; the log has the details.",
             )
-        return replace(judgement, stage_seconds=stage_seconds)
+        return replace(judgement, stage_seconds=stages.seconds)
 
 
 @contextmanager
@@ -123,11 +125,17 @@ def open_pipeline(settings: Settings) -> Iterator[Pipeline]:
         yield Pipeline(reader, scorer, artefact, policy)
 
 
-@contextmanager
-def _timed(stage: str, stage_seconds: dict[str, float]) -> Iterator[None]:
-    started = time.monotonic()
-    try:
-        yield
-    finally:
-        stage_seconds[stage] = time.monotonic() - started
-        metrics.STAGE_SECONDS.labels(stage).observe(stage_seconds[stage])
+class _Stages:
+    """Takes down the stages of one object, each when it is over: for the log, the metrics and the trace."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def over(self, seconds: Mapping[str, float]) -> None:
+        """Take down stages that followed each other, up to now."""
+        began = time.monotonic() - sum(seconds.values())
+        for stage, lasted in seconds.items():
+            self.seconds[stage] = lasted
+            metrics.STAGE_SECONDS.labels(stage).observe(lasted)
+            tracing.stage(stage, began, began + lasted)
+            began += lasted

@@ -143,6 +143,7 @@ class DecodedAudio:
     segments: NDArray[np.float32]  # (n, SEGMENT_SAMPLES, 2) in [-1, 1], at the analysis rate
     starts_s: tuple[float, ...]  # start of each segment in the track, seconds
     analysis_rate_hz: int
+    stage_seconds: dict[str, float] = field(default_factory=dict, compare=False)  # wait, fetch, decode
 
     @property
     def starts(self) -> tuple[int, ...]:

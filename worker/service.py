@@ -13,6 +13,7 @@ from worker.metrics import show_zeros
 from worker.pipeline import Pipeline, open_pipeline
 from worker.readiness import readiness
 from worker.settings import Settings
+from worker.trace_export import open_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,11 @@ def run_service(settings: Settings) -> None:
     """
     show_zeros()
     health = HealthState()
-    with HealthServer(settings.health_host, settings.health_port, health), open_pipeline(settings) as pipeline:
+    with (
+        open_tracing(),
+        HealthServer(settings.health_host, settings.health_port, health),
+        open_pipeline(settings) as pipeline,
+    ):
         log.info("worker_started", version=__version__, group=settings.kafka_group_id, topic=settings.deliveries_topic)
         try:
             _consume(settings, pipeline, health)

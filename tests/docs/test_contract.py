@@ -66,6 +66,7 @@ def test_the_document_names_topics_and_header() -> None:
     headers = (
         REPLAY_HEADER,
         *(RETRY_ATTEMPT_HEADER, RETRY_NOT_BEFORE_HEADER, RETRY_SOURCE_HEADER, RETRY_TIMESTAMP_HEADER),
+        *("traceparent", "tracestate"),
     )
     assert [each for each in headers if f"{each}:" not in DOCUMENT] == []
 

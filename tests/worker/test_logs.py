@@ -1,5 +1,6 @@
 """The log lines: shape, safety against what events carry, secrets, the canonical line."""
 
+import dataclasses
 import json
 import logging
 import os
@@ -174,11 +175,14 @@ def test_crash_in_a_thread_is_logged(capsys: pytest.CaptureFixture[str]) -> None
 def test_canonical_line_of_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     """One line tells a delivery's story: what, decided how, how long each stage took, where in Kafka."""
     configure_logging("json", "info")
-    canonical_line(make_verdict(), {"total": 1.0})
+    canonical_line(make_verdict(), {"total": 1.0}, "0af7651916cd43dd8448eb211c80319c")
     (line,) = parsed(capsys.readouterr().err)
     expected = {
         "event": "verdict",
         "delivery_id": "d-1",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "model": "cnn 1",
+        "policy": "p1",
         "decision": "REJECT",
         "reason": "LOSSY_TRACES",
         "probability": 0.9877,
@@ -192,6 +196,18 @@ def test_canonical_line_of_a_verdict(capsys: pytest.CaptureFixture[str]) -> None
         "event_id": str(UUID(int=2)),
     }
     assert expected == {key: line[key] for key in expected}
+
+
+def test_canonical_line_of_a_hostile_delivery_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Delivery ids and providers come from outside: they can forge no second line and drive no terminal."""
+    configure_logging("json", "info")
+    evil = 'd\n{"event":"verdict","decision":"ACCEPT"}\x1b[2J\u202e'
+    verdict = make_verdict(evil)
+    canonical_line(dataclasses.replace(verdict, delivery=dataclasses.replace(verdict.delivery, provider=evil)))
+    written = capsys.readouterr().err
+    (line,) = parsed(written)
+    assert line["decision"] == "REJECT"
+    assert line["delivery_id"] == line["provider"] == 'd\\x0a{"event":"verdict","decision":"ACCEPT"}\\x1b[2J\\u202e'
 
 
 def test_canonical_line_of_a_dead_letter(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The pipeline's order and its faults, with a stand-in reader and scorer."""
 
+import itertools
 from collections.abc import Sequence
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
 from model.grid.combine import COLUMNS, TrackSearch
@@ -17,8 +19,10 @@ from model.pooling import Calibration
 from worker import pipeline
 from worker.exceptions import FatalError, UnusableAudioError
 from worker.pipeline import Pipeline
-from worker.records import AudioFacts, Decision, DecodedAudio, Reason, SegmentOutputs
+from worker.records import AudioFacts, Coordinates, Decision, DecodedAudio, Reason, SegmentOutputs
 from worker.settings import Settings
+from worker.trace_export import recording
+from worker.tracing import DeliveryTrace
 
 POLICY = Policy("p1", 0.9, 0.2, 0.5, 3.0, -60.0, 7_000.0)
 FACTS = AudioFacts("flac", 44_100, 2, 16, 60 * 44_100, 1000, None, "tag")
@@ -37,7 +41,8 @@ class Reader:
         if isinstance(self.answer, Exception):
             raise self.answer
         noise = np.random.default_rng(1).uniform(-0.5, 0.5, (self.answer, SEGMENT_SAMPLES, 2)).astype(np.float32)
-        return DecodedAudio(FACTS, noise, tuple(float(index) for index in range(self.answer)), 44_100)
+        starts_s = tuple(float(index) for index in range(self.answer))
+        return DecodedAudio(FACTS, noise, starts_s, 44_100, {"wait": 0.5, "fetch": 2.0, "decode": 1.0})
 
 
 class Scorer:
@@ -65,7 +70,26 @@ def test_a_good_object_is_scored_and_decided() -> None:
     """The way of the data: read, score, decide, with each stage's time for the log."""
     judgement = Pipeline(Reader(2), Scorer(), ARTEFACT, POLICY).judge("s3://a/b.flac")
     assert judgement.decision is Decision.REJECT
-    assert set(judgement.stage_seconds) == {"decode", "detect"}
+    detect_s = judgement.stage_seconds.pop("detect")
+    assert judgement.stage_seconds == {"wait": 0.5, "fetch": 2.0, "decode": 1.0}
+    assert 0 <= detect_s < 60
+
+
+def test_stages_become_spans_one_after_the_other() -> None:
+    """The trace of a delivery shows where its time went, in the order in which it went."""
+    exporter = InMemorySpanExporter()
+    with recording(exporter):
+        delivery = DeliveryTrace.begin([], Coordinates("deliveries", 0, 7))
+        with delivery.at_work("d-1", "provider"):
+            Pipeline(Reader(1), Scorer(), ARTEFACT, POLICY).judge("s3://a/b.flac")
+        delivery.end({})
+    *stages, whole = exporter.get_finished_spans()
+    assert [each.name for each in stages] == ["wait", "fetch", "decode", "detect"]
+    assert all(each.parent == whole.context for each in stages)
+    for before, after in itertools.pairwise(stages):
+        assert before.end_time is not None
+        assert after.start_time is not None
+        assert after.start_time - before.end_time > -1_000_000  # ns; each span asks the clock anew
 
 
 def test_the_scorer_hears_where_the_segments_lie() -> None:
@@ -93,9 +117,11 @@ def test_an_object_without_a_window_is_not_scored() -> None:
 
 def test_unusable_audio_becomes_a_review() -> None:
     """What the decoder refuses is a verdict, not an exception that kills a lane."""
-    reader = Reader(UnusableAudioError(Reason.NOT_FOUND, "There is no such object."))
-    judgement = Pipeline(reader, Scorer(), ARTEFACT, POLICY).judge("s3://a/b.flac")
+    error = UnusableAudioError(Reason.NOT_FOUND, "There is no such object.")
+    error.stage_seconds = {"wait": 0.0, "fetch": 3.0}
+    judgement = Pipeline(Reader(error), Scorer(), ARTEFACT, POLICY).judge("s3://a/b.flac")
     assert (judgement.decision, judgement.reason) == (Decision.REVIEW, Reason.NOT_FOUND)
+    assert judgement.stage_seconds == {"wait": 0.0, "fetch": 3.0}  # where a failure's time went is worth most
 
 
 def test_a_bug_of_ours_becomes_a_review_without_leaking_its_text() -> None:

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 
-from worker.audio.child_protocol import FETCHING, READY, Answer, Request, receive_answer, send_request
+from worker.audio.child_protocol import DECODING, FETCHING, READY, Answer, Request, receive_answer, send_request
 from worker.exceptions import UnusableAudioError
 from worker.records import FetchFault, Reason
 
@@ -52,6 +54,7 @@ class ChildProcess:
             )
         self._connection = Connection(ours.detach())
         self.tasks = 0
+        self.stage_seconds: dict[str, float] = {}  # of the last request
 
     @property
     def pid(self) -> int:
@@ -61,6 +64,14 @@ class ChildProcess:
     def is_alive(self) -> bool:
         """Whether the child still runs."""
         return self._process.poll() is None
+
+    def memory_bytes(self) -> int:
+        """Resident memory; 0 once it has ended, or where the kernel does not tell."""
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            return 0
+        return pages * os.sysconf("SC_PAGE_SIZE")
 
     def wait_until_ready(self, limit_s: float) -> bool:
         """Wait until TensorFlow is loaded; False if the child ends or takes too long."""
@@ -77,6 +88,14 @@ class ChildProcess:
         """
         self.tasks += 1
         stages: list[bytes] = []
+        marks = [time.monotonic()]
+        self.stage_seconds = {}
+
+        def on_stage(stage: bytes) -> None:
+            stages.append(stage)
+            if stage == DECODING:
+                marks[1:] = [time.monotonic()]  # the last one counts: what was held before was fetched again
+
         expired = threading.Event()
 
         def expire() -> None:
@@ -88,7 +107,7 @@ class ChildProcess:
         timer.start()
         try:
             send_request(self._connection, request)
-            answer = receive_answer(self._connection, max_windows, stages.append)
+            answer = receive_answer(self._connection, max_windows, on_stage)
         except (EOFError, OSError):
             answer = None
         except (ValueError, KeyError, TypeError) as error:
@@ -97,6 +116,10 @@ class ChildProcess:
         finally:
             timer.cancel()
             timer.join()
+            ends = [*marks[1:], time.monotonic()]
+            self.stage_seconds = {
+                stage: end - begin for stage, begin, end in zip(("fetch", "decode"), marks, ends, strict=False)
+            }
         if expired.is_set() and stages[-1:] == [FETCHING]:
             msg = f"The store did not deliver the object within {deadline_s:g} s (LOSSGATE_DECODE_DEADLINE_S)."
             raise UnusableAudioError(Reason.FETCH_FAILED, msg, FetchFault.SLOW)

@@ -7,6 +7,8 @@ put aside: its children share one pipe and one lock, and a child killed while it
 
 import queue
 import threading
+import time
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -52,11 +54,13 @@ class DecoderPool:
     def __enter__(self) -> Self:
         for _ in range(self._settings.decoder_processes):
             self._start_child()
+        metrics.DECODER_MEMORY_BYTES.set_function(self._memory_bytes)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        metrics.DECODER_MEMORY_BYTES.set_function(lambda: 0)
         with self._lock:
             self._closed = True
             children = list(self._children)  # a lane may be replacing its child right now
@@ -85,8 +89,18 @@ class DecoderPool:
             FatalError: no child can be started, or the pool is closed.
         """
         self._allow_list.admit(delivery_uri)  # needs no child to be refused
+        began = time.monotonic()
         child = self._take()
-        answer = self._ask(child, Request(delivery_uri, expected_sha256))
+        stage_seconds = {"wait": time.monotonic() - began}
+        try:
+            audio = self._audio(child, Request(delivery_uri, expected_sha256), stage_seconds)
+        except UnusableAudioError as error:
+            error.stage_seconds = stage_seconds
+            raise
+        return replace(audio, stage_seconds=stage_seconds)
+
+    def _audio(self, child: ChildProcess, request: Request, stage_seconds: dict[str, float]) -> DecodedAudio:
+        answer = self._ask(child, request, stage_seconds)
         metrics.FETCH_RETRIES.inc(answer.retries)
         if answer.error is not None:
             raise answer.error
@@ -94,10 +108,12 @@ class DecoderPool:
             raise UnusableAudioError(Reason.DECODER_CRASHED, "The decoder gave no answer for this object.")
         return answer.audio
 
-    def _ask(self, child: ChildProcess, request: Request) -> Answer:
+    def _ask(self, child: ChildProcess, request: Request, stage_seconds: dict[str, float]) -> Answer:
         try:
             answer = child.ask(request, self._settings.decode_deadline_s, self._settings.windows_per_track)
+            stage_seconds |= child.stage_seconds
         except LossgateError as error:
+            stage_seconds |= child.stage_seconds
             last_words = child.last_words()
             self._replace(child)
             if self._closed:
@@ -112,6 +128,12 @@ class DecoderPool:
         else:
             self._release(child)
         return answer
+
+    def _memory_bytes(self) -> int:
+        """Resident memory of all children."""
+        with self._lock:
+            children = list(self._children)
+        return sum(child.memory_bytes() for child in children)
 
     def _take(self) -> ChildProcess:
         while (child := self._idle.get()) is not None:

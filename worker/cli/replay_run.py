@@ -105,8 +105,9 @@ def run(
         settings = plan.with_effort(settings)
     from worker.pipeline import open_pipeline  # noqa: PLC0415 -- brings TensorFlow, which takes seconds
     from worker.replay.runner import Restraint, run_replay  # noqa: PLC0415 -- the same
+    from worker.trace_export import open_tracing  # noqa: PLC0415 -- not for the commands that judge nothing
 
-    with open_pipeline(settings) as pipeline:
+    with open_tracing(), open_pipeline(settings) as pipeline:
         if plan is None or not asked.is_nothing:
             plan = join_plan(settings, replay_id, asked.request(settings, pipeline.identity))
         with Reporter(replay_id) as reporter:

@@ -13,6 +13,7 @@ from worker.kafka.retry_plan import Postponed
 from worker.logs import canonical_line
 from worker.metrics import (
     BRAKE_ENGAGED,
+    CODEC_DECISIONS,
     DEAD_LETTERS,
     DECISIONS,
     DELIVERY_SECONDS,
@@ -20,7 +21,8 @@ from worker.metrics import (
     RETRIES_SCHEDULED,
     STAGE_SECONDS,
 )
-from worker.records import DeadLetter
+from worker.records import DeadLetter, Verdict
+from worker.tracing import Value
 
 log = structlog.get_logger(__name__)
 
@@ -47,18 +49,26 @@ class Accounts:
         now = time.monotonic()
         STAGE_SECONDS.labels("publish").observe(now - began)
         for ticket, outcome in written:
+            ticket.trace.stage("publish", began, now)
+            ticket.trace.end(trace_attributes(outcome))
+            trace_id = ticket.trace.trace_id
             if isinstance(outcome, Postponed):
                 RETRIES_SCHEDULED.labels(outcome.fault.value).inc()
-                log.info("delivery_postponed", **outcome.line())
+                log.info("delivery_postponed", **outcome.line(), trace_id=trace_id)
                 continue
             DELIVERY_SECONDS.observe(now - ticket.polled_at)
             if isinstance(outcome, DeadLetter):
                 DEAD_LETTERS.labels(outcome.reason.value).inc()
             else:
-                decision = outcome.judgement.decision.value
-                DECISIONS.labels(decision, outcome.judgement.reason.value).inc()
-                PROVIDER_DECISIONS.labels(self._providers.label(outcome.delivery.provider), decision).inc()
-            canonical_line(outcome, {"publish": now - began, "total": now - ticket.polled_at})
+                self._count_verdict(outcome)
+            canonical_line(outcome, {"publish": now - began, "total": now - ticket.polled_at}, trace_id)
+
+    def _count_verdict(self, verdict: Verdict) -> None:
+        judgement = verdict.judgement
+        decision = judgement.decision.value
+        DECISIONS.labels(decision, judgement.reason.value).inc()
+        PROVIDER_DECISIONS.labels(self._providers.label(verdict.delivery.provider), decision).inc()
+        CODEC_DECISIONS.labels(judgement.codec or "none", decision).inc()
 
     def stopped(self, batch: ReadyBatch[Outcome], why: str) -> None:
         """Say loudly that the brake engaged on these outcomes."""
@@ -75,3 +85,18 @@ class Accounts:
             offset=first.source.offset,
             what_to_do=_WHAT_TO_DO,
         )
+
+
+def trace_attributes(outcome: Published) -> dict[str, Value]:
+    """What the span of a delivery says of its outcome."""
+    if isinstance(outcome, Postponed):
+        return {"lossgate.outcome": "POSTPONED", "lossgate.reason": outcome.fault.value}
+    if isinstance(outcome, DeadLetter):
+        return {"lossgate.outcome": "DEAD_LETTER", "lossgate.reason": outcome.reason.value}
+    return {
+        "lossgate.outcome": outcome.judgement.decision.value,
+        "lossgate.reason": outcome.judgement.reason.value,
+        "lossgate.codec": outcome.judgement.codec,
+        "lossgate.verdict_id": str(outcome.verdict_id),
+        "lossgate.replay_id": outcome.replay_id,
+    }

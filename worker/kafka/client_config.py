@@ -32,6 +32,7 @@ _RESERVED: Final = {
 _MIN_FETCH_BYTES: Final = 1_000_000  # librdkafka's own largest message; a smaller fetch could never bring it
 _QUEUE_BACKOFF_MS: Final = 50  # librdkafka waits 1 s by default once its queue was full, and the lanes run dry
 _FETCH_WAIT_MS: Final = 100  # a fetch that waits for other partitions holds up one that was just resumed
+_STATISTICS_MS: Final = 5_000  # how old the lag in the metrics may be
 _REPEAT_S: Final = 10.0  # between two lines of the same kind
 _REMEMBERED: Final = 1_000  # kinds
 
@@ -66,6 +67,7 @@ def consumer_config(settings: Settings) -> ClientConfig:
             "fetch.max.bytes": max(settings.prefetch_bytes, _MIN_FETCH_BYTES),
             "fetch.queue.backoff.ms": _QUEUE_BACKOFF_MS,
             "fetch.wait.max.ms": _FETCH_WAIT_MS,
+            "statistics.interval.ms": _STATISTICS_MS,
         }
     )
     if settings.kafka_group_protocol == "classic":

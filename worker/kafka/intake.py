@@ -18,6 +18,7 @@ from worker.kafka.brake import Brake
 from worker.kafka.budget import Budget
 from worker.kafka.event import Event, event_of
 from worker.kafka.gate import Gate
+from worker.kafka.lag_gauge import LagGauge
 from worker.kafka.ledger import Ledger, Partition, Ticket
 from worker.kafka.membership import MemberConsumer
 from worker.kafka.not_due import NotDue
@@ -30,14 +31,17 @@ from worker.metrics import (
     IN_FLIGHT_BYTES,
     IN_FLIGHT_DELIVERIES,
     LAST_POLL_TIMESTAMP,
+    LONGEST_POLL_GAP_SECONDS,
     NOT_DUE_PARTITIONS,
     OLDEST_UNSETTLED_SECONDS,
     PAUSED,
     REGISTRY_FAILURES,
     WAITING_FOR_REGISTRY,
 )
+from worker.poll_gap import PollGap
 from worker.records import Coordinates, DeadLetterReason, Delivery
 from worker.settings import Settings
+from worker.tracing import DeliveryTrace
 from worker.verdict import make_dead_letter
 
 log = structlog.get_logger(__name__)
@@ -113,7 +117,9 @@ class Intake:
             window=settings.max_in_flight_deliveries,
             most_deaths=settings.quarantine_after_deaths,
         )
+        self._poll_gap = PollGap(time.monotonic())
         consumer.on_commit = self._gate.on_commit
+        consumer.on_statistics = LagGauge(ledger, self._not_due).show
 
     def stop(self) -> None:
         """End the intake; from any thread, or a signal handler."""
@@ -185,6 +191,7 @@ class Intake:
         self._on_poll()
         self._consumer.note_membership()
         LAST_POLL_TIMESTAMP.set_to_current_time()
+        LONGEST_POLL_GAP_SECONDS.set(self._poll_gap.polled(time.monotonic()))
         IN_FLIGHT_DELIVERIES.set(self._budget.count)
         IN_FLIGHT_BYTES.set(self._budget.bytes)
         OLDEST_UNSETTLED_SECONDS.set(self._ledger.oldest_unsettled_s)
@@ -299,7 +306,9 @@ class Intake:
         self._postpone_look_ups(error)
 
     def _enter(self, event: Event, decoded_bytes: int) -> Ticket | None:
-        ticket = self._ledger.polled(event.source, event.size + decoded_bytes, self._replay_id or event.replay_id)
+        trace = DeliveryTrace.begin(event.headers, event.source, event.attempt)
+        replay_id = self._replay_id or event.replay_id
+        ticket = self._ledger.polled(event.source, event.size + decoded_bytes, replay_id, trace)
         if ticket is not None:
             EVENTS_POLLED.inc()
         return ticket

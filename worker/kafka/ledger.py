@@ -15,6 +15,7 @@ from worker.kafka.attempts import Mark
 from worker.kafka.budget import Budget
 from worker.metrics import STALE_OUTCOMES
 from worker.records import Coordinates
+from worker.tracing import NO_TRACE, DeliveryTrace
 
 OutcomeT = TypeVar("OutcomeT")
 Partition = tuple[str, int]  # topic, number
@@ -29,6 +30,7 @@ class Ticket:
     size: int  # bytes reserved
     replay_id: str | None = None
     polled_at: float = field(default_factory=time.monotonic, compare=False)  # for the log and the metrics
+    trace: DeliveryTrace = field(default=NO_TRACE, compare=False, repr=False)
 
     @property
     def partition(self) -> Partition:
@@ -99,6 +101,12 @@ class Ledger(Generic[OutcomeT]):
             polled_at = [each.entries[0].ticket.polled_at for each in self._assigned.values() if each.entries]
         return time.monotonic() - min(polled_at) if polled_at else 0.0
 
+    def first_open(self, partition: Partition) -> int | None:
+        """Offset of the first event of a held partition without a committed outcome."""
+        with self._changed:
+            assigned = self._assigned.get(partition)
+            return assigned.entries[0].ticket.source.offset if assigned and assigned.entries else None
+
     def assign(self, partitions: Iterable[Partition]) -> None:
         """Begin a new assignment of these partitions."""
         with self._changed:
@@ -112,7 +120,9 @@ class Ledger(Generic[OutcomeT]):
                 self._forget(partition)
             self._changed.notify_all()
 
-    def polled(self, source: Coordinates, size: int, replay_id: str | None = None) -> Ticket | None:
+    def polled(
+        self, source: Coordinates, size: int, replay_id: str | None = None, trace: DeliveryTrace = NO_TRACE
+    ) -> Ticket | None:
         """Enter a polled event; None if its partition isn't held.
 
         An offset that does not follow the last one means that the broker lost part of its log and
@@ -125,7 +135,7 @@ class Ledger(Generic[OutcomeT]):
                 return None
             if source.offset <= assigned.last_offset:
                 assigned = self._begin(partition)
-            ticket = Ticket(source, assigned.assignment, size, replay_id)
+            ticket = Ticket(source, assigned.assignment, size, replay_id, trace=trace)
             entry: _Entry[OutcomeT] = _Entry(ticket)
             assigned.entries.append(entry)
             assigned.last_offset = source.offset
@@ -186,7 +196,7 @@ class Ledger(Generic[OutcomeT]):
                 return False
             assigned = self._assigned.get(ticket.partition)
             if assigned is None or assigned.assignment != ticket.assignment:
-                self._release(entry)
+                self._give_up(entry)
                 STALE_OUTCOMES.inc()
                 return False
             entry.outcome = outcome
@@ -198,7 +208,7 @@ class Ledger(Generic[OutcomeT]):
         """Give a stale ticket back without an outcome; a current one stays open."""
         with self._changed:
             if not self.is_current(ticket) and (entry := self._close(ticket)):
-                self._release(entry)
+                self._give_up(entry)
 
     def take_ready(self, most: int) -> ReadyBatch[OutcomeT]:
         """Take outcomes for one transaction: per partition those that nothing unfinished stands before.
@@ -271,7 +281,7 @@ class Ledger(Generic[OutcomeT]):
         for entry in assigned.entries:
             # What a lane still works on keeps its bytes until the lane is done: they are in memory till then.
             if entry.outcome is not None:
-                self._release(entry)
+                self._give_up(entry)
                 STALE_OUTCOMES.inc()
 
     def _close(self, ticket: Ticket) -> _Entry[OutcomeT] | None:
@@ -279,6 +289,10 @@ class Ledger(Generic[OutcomeT]):
         if entry is not None:
             self._at_work -= entry.is_at_work
         return entry
+
+    def _give_up(self, entry: _Entry[OutcomeT]) -> None:
+        entry.ticket.trace.end({"lossgate.outcome": "STALE"})
+        self._release(entry)
 
     def _release(self, entry: _Entry[OutcomeT]) -> None:
         if entry.is_reserved:

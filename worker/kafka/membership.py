@@ -20,12 +20,14 @@ class MemberConsumer(Consumer):
     put back.
 
     Attributes:
+        on_statistics: told librdkafka's statistics (JSON), from within `poll`.
         on_commit: told of the answers to asynchronous commits, from within `poll` and `close`.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        super().__init__({**config, "on_commit": self._on_commit})
+        super().__init__({**config, "on_commit": self._on_commit, "stats_cb": self._on_statistics})
         self.on_commit: Callable[[KafkaError | None, list[TopicPartition]], None] = lambda _error, _partitions: None
+        self.on_statistics: Callable[[str], None] = lambda _statistics: None
         self._membership: bytes | None = None
         self._noted_at = 0.0
 
@@ -40,6 +42,9 @@ class MemberConsumer(Consumer):
         if now - self._noted_at >= _FRESH_S:
             self._noted_at = now
             self._membership = valid_membership(self.memberid(), self.consumer_group_metadata())
+
+    def _on_statistics(self, statistics: str) -> None:
+        self.on_statistics(statistics)
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         self.on_commit(error, partitions)

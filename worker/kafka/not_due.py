@@ -59,6 +59,11 @@ class NotDue:
                 return event
         return None
 
+    def first(self, partition: Partition) -> int | None:
+        """Offset of the first event that waits in a partition."""
+        waiting = self._waiting.get(partition)
+        return waiting[0][1].source.offset if waiting else None
+
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Drop what waits in these partitions: it is their next owner's."""
         for partition in partitions:

@@ -72,13 +72,13 @@ class OutcomeRecords:
         if isinstance(outcome, DeadLetter):
             letter = _fitting(outcome)
             value = self._wire.encode_dead_letter(letter)
-            return Record(ticket, self._dead_letters_topic, letter.key, value, _headers(ticket.replay_id))
+            return Record(ticket, self._dead_letters_topic, letter.key, value, _headers(ticket, ticket.replay_id))
         if isinstance(outcome, Postponed):
             # The time is taken here and not by the lane: so the events of a partition are due in their order.
             headers = outcome.headers(round((self._wall_s() + self._retry_delay_s) * 1000))
             return Record(ticket, self._retries_topic, outcome.event.key, outcome.event.value, list(headers))
         key = outcome.delivery.delivery_id.encode()
-        return Record(ticket, self._verdicts_topic, key, self._verdict(outcome), _headers(outcome.replay_id))
+        return Record(ticket, self._verdicts_topic, key, self._verdict(outcome), _headers(ticket, outcome.replay_id))
 
     def shrink(self, rejected: list[tuple[Ticket, KafkaError]]) -> None:
         """Note what its topic did not take: its next record leaves the bulk out, or is a postponed event's verdict.
@@ -121,8 +121,9 @@ class OutcomeRecords:
             return self._wire.encode_verdict(dataclasses.replace(verdict, judgement=judgement))
 
 
-def _headers(replay_id: str | None) -> list[tuple[str, bytes | None]]:
-    return [] if replay_id is None else [(REPLAY_HEADER, replay_id.encode())]
+def _headers(ticket: Ticket, replay_id: str | None) -> list[tuple[str, bytes | None]]:
+    replay = [] if replay_id is None else [(REPLAY_HEADER, replay_id.encode())]
+    return [*replay, *ticket.trace.headers()]
 
 
 def _fitting(letter: DeadLetter) -> DeadLetter:

@@ -21,6 +21,7 @@ from worker.kafka.membership import MemberConsumer
 from worker.kafka.outcomes import Outcome, OutcomeRecords
 from worker.kafka.transaction import CALL_TIMEOUT_S, AbortedError, StoppedError, Transactions
 from worker.records import DeadLetter, PassedOver
+from worker.tracing import transaction
 
 log = structlog.get_logger(__name__)
 
@@ -217,4 +218,5 @@ class Publisher:
             TopicPartition(*partition, offset, metadata=batch.marks[partition].to_metadata())
             for partition, offset in batch.next_offsets.items()
         ]
-        self._transactions.run(records, offsets, membership)
+        with transaction([ticket.trace for ticket, _ in batch.outcomes]):
+            self._transactions.run(records, offsets, membership)

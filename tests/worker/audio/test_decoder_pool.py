@@ -62,6 +62,18 @@ def test_many_threads(pool: DecoderPool, write: Write) -> None:
     assert [140_000 + number for number in range(12)] == lengths
 
 
+def test_stages_are_timed(pool: DecoderPool, write: Write, inbox: Path) -> None:
+    """Waiting, fetching and decoding are told apart, also where it ends in an error; the children's memory is seen."""
+    audio = pool.read(str(write()), None)
+    assert list(audio.stage_seconds) == ["wait", "fetch", "decode"]
+    assert all(0 <= seconds < 60 for seconds in audio.stage_seconds.values())
+    with pytest.raises(UnusableAudioError) as caught:
+        pool.read(str(inbox / "missing.flac"), None)
+    assert list(caught.value.stage_seconds) == ["wait", "fetch"]
+    (family,) = metrics.DECODER_MEMORY_BYTES.collect()
+    assert family.samples[0].value > 50e6
+
+
 def test_killed_at_the_deadline(small_pool: DecoderPool, write: Write) -> None:
     """A child that makes no progress is killed at its deadline, counted and replaced."""
     path = write()
@@ -73,6 +85,7 @@ def test_killed_at_the_deadline(small_pool: DecoderPool, write: Write) -> None:
         small_pool.read(str(path), None)
     took = time.monotonic() - started
     assert caught.value.reason == Reason.DECODE_TIMEOUT
+    assert sum(caught.value.stage_seconds.values()) >= DEADLINE_S
     assert DEADLINE_S <= took < DEADLINE_S + 2
     assert gone(pid)
     assert kills + 1 == metrics.DECODER_KILLS.labels("deadline")._value.get()

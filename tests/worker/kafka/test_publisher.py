@@ -23,7 +23,7 @@ from worker.kafka.retry_headers import read_retry_headers
 from worker.kafka.retry_plan import Postponed
 from worker.kafka.transaction import Transactions
 from worker.kafka.wire import Wire
-from worker.metrics import BRAKE_ENGAGED, PROVIDER_DECISIONS, RETRIES_SCHEDULED
+from worker.metrics import BRAKE_ENGAGED, CODEC_DECISIONS, PROVIDER_DECISIONS, RETRIES_SCHEDULED
 from worker.records import Coordinates, DeadLetter, FetchFault, Reason, Verdict
 from worker.settings import Settings
 
@@ -438,6 +438,19 @@ def test_verdicts_are_counted_by_provider() -> None:
     bench.put(1)
     bench.run()
     assert counter._value.get() == before + 2
+
+
+def test_verdicts_are_counted_by_codec() -> None:
+    """Which codec is found how often; `none` where none was, so that the label is never empty."""
+    judgement = dataclasses.replace(VERDICT.judgement, codec=None)
+    decision = judgement.decision.value
+    counters = [CODEC_DECISIONS.labels(codec, decision) for codec in ("mp3", "none")]
+    before = [each._value.get() for each in counters]
+    bench = _Bench()
+    bench.put(0, dataclasses.replace(VERDICT, judgement=dataclasses.replace(judgement, codec="mp3")))
+    bench.put(1, dataclasses.replace(VERDICT, judgement=judgement))
+    bench.run()
+    assert [each._value.get() for each in counters] == [count + 1 for count in before]
 
 
 POSTPONED = Postponed(
