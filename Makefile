@@ -12,7 +12,9 @@ PYTHON ?=
 BIN := .venv/bin
 STAMP := .venv/.made-from-the-lock
 UV_VERSION := 0.13.9
-SHELL_SCRIPTS := .ci/run scripts/make-venv scripts/need-go-tools scripts/need-java
+CYCLONEDX_VERSION := 7.5.0
+SHELL_SCRIPTS := .ci/run docker/install-dependencies docker/install-package docker/same-every-time \
+  docker/try-without-engine scripts/make-venv scripts/need-go-tools scripts/need-java
 
 .PHONY: demo
 demo: $(STAMP) java  ## Local Kafka, a dozen real clips, the worker, and a table of its verdicts
@@ -68,19 +70,30 @@ helm:  ## Build helm, for the checks of the chart; where there is no Go they are
 	@scripts/need-go-tools helm
 
 .PHONY: chart
-chart: $(STAMP)  ## Every check of the chart, kubeconform's too
+chart: $(STAMP)  ## Every check of the chart, kubeconform's too; copies its alerts for docker/compose.yaml
 	@scripts/need-go-tools helm kubeconform
+	@$(BIN)/python -m scripts.compose_alerts
 	@$(BIN)/python -m pytest -q tests/helm
 
 .PHONY: lock
-lock: $(STAMP)  ## Compile requirements.lock, and docker/*.lock with the same versions, from pyproject.toml
+lock: $(STAMP)  ## Compile requirements.lock, and docker/*.lock with the same versions, from pyproject.toml; then the SBOMs
 	@$(BIN)/python -m venv .cache/lock
-	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(COMPILE) --extra train --group dev --output-file requirements.lock pyproject.toml
-	@$(COMPILE) --no-annotate --constraint requirements.lock --output-file docker/runtime.lock pyproject.toml
-	@echo hatchling | $(COMPILE) --no-annotate --constraint requirements.lock --output-file docker/build.lock -
+	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check \
+	  uv==$(UV_VERSION) cyclonedx-bom==$(CYCLONEDX_VERSION)
+	@$(COMPILE) --universal --extra train --group dev --output-file requirements.lock pyproject.toml
+	@$(COMPILE_IMAGE) --override docker/cpu-leave-out.txt --output-file docker/runtime-cpu.lock pyproject.toml docker/cpu.in
+	@$(COMPILE_IMAGE) --extra gpu --output-file docker/runtime-gpu.lock pyproject.toml
+	@echo hatchling | $(COMPILE_IMAGE) --output-file docker/build.lock -
+	@$(BIN)/python -m scripts.sbom
 
-COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+.PHONY: image
+image:  ## The image's steps in a bare Debian root, without a container engine (root, debootstrap; VARIANT=cpu)
+	@docker/try-without-engine $(or $(VARIANT),cpu)
+
+COMPILE := .cache/lock/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header
+# What the image's Python is, and wheels only, so that nothing is compiled or run while it is installed.
+COMPILE_IMAGE := $(COMPILE) --no-annotate --python-platform x86_64-manylinux_2_36 --only-binary :all: \
+  --constraint requirements.lock --override docker/leave-out.txt
 
 .PHONY: clean
 clean:  ## Remove .venv, caches and runs; the fetched Kafka in .cache too
