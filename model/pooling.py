@@ -102,7 +102,7 @@ class TrackScore:
     """The family with the highest score."""
     bitrate_class: str
     """See ``model.bitrate``."""
-    bitrate_features: NDArray[np.float64] = field(repr=False, compare=False)
+    bitrate_features: NDArray[np.float64] = field(default_factory=lambda: np.zeros(FEATURES), repr=False, compare=False)
     """What the bitrate class was told from: shape (bitrate.FEATURES,)."""
     grid: GridFinding | None = None
     """What the frame-grid search found, where there was one."""

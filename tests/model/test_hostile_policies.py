@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +44,7 @@ def load(content: bytes, path: Path) -> Policy | None:
 
 def check_obeyed(policy: Policy, probability: float, facts: TrackFacts) -> None:
     """Whatever the thresholds: one decision, and never accept or reject from what is not a number."""
-    score = TrackScore(probability, (probability,), dict.fromkeys(FAMILIES, 0.0), "mp3", "LE_160", np.zeros(1))
+    score = TrackScore(probability, (probability,), dict.fromkeys(FAMILIES, 0.0), "mp3", "LE_160")
     decision = policy.decide(score, facts)
     measured = (probability, facts.duration_s, facts.level_dbfs, facts.bandwidth_hz)
     if any(map(math.isnan, measured)):

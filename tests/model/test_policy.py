@@ -5,7 +5,6 @@ import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from model.artefact import default_policy_path
@@ -29,7 +28,7 @@ FACTS = TrackFacts(duration_s=180.0, level_dbfs=-14.0, bandwidth_hz=20_000.0)
 def _score(probability: float) -> TrackScore:
     """A score that suspects MP3 at 128."""
     scores = {name: float(name == "mp3") for name in FAMILIES}
-    return TrackScore(probability, (probability,), scores, "mp3", "LE_160", np.zeros(1))
+    return TrackScore(probability, (probability,), scores, "mp3", "LE_160")
 
 
 @pytest.mark.parametrize(
