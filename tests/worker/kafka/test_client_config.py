@@ -105,7 +105,7 @@ def test_values_of_secrets_are_masked_in_errors() -> None:
         raise KafkaException(KafkaError(KafkaError._INVALID_ARG, 'no such file "hunter2"'))
 
     with pytest.raises(SettingsError) as caught:
-        client_config._make(refuse, config)
+        client_config.make_client(refuse, config)
     assert "hunter2" not in str(caught.value)
 
 
