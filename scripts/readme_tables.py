@@ -1,7 +1,7 @@
 """Bring what is made from the code up to date: `python -m scripts.readme_tables`.
 
 That is the README's tables of settings and exit codes, the table in the chart's README,
-the settings in the chart's schema, and the table of metrics.
+the settings in the chart's schema, the table of metrics and the Grafana dashboard.
 """
 
 import re
@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from scripts.chart_readme import CHART, values_table
 from scripts.chart_schema import SCHEMA, with_made_parts
+from scripts.grafana_dashboard import DASHBOARD, dashboard
 from scripts.metrics_page import PAGE, metrics_table
 from worker.cli.exit_codes import MEANINGS
 from worker.settings import Settings
@@ -76,3 +77,4 @@ if __name__ == "__main__":
     CHART_README.write_text(with_values(CHART_README.read_text(encoding="utf-8")), encoding="utf-8")
     SCHEMA.write_text(with_made_parts(SCHEMA.read_text(encoding="utf-8")), encoding="utf-8")
     PAGE.write_text(with_metrics(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    DASHBOARD.write_text(dashboard(), encoding="utf-8")

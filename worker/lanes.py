@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -70,9 +71,11 @@ class Lanes:
         try:
             with ticket.trace.at_work(delivery.delivery_id, delivery.provider):
                 began = time.monotonic()
-                STAGE_SECONDS.labels("queue").observe(began - ticket.polled_at)
+                queue_s = began - ticket.polled_at
+                STAGE_SECONDS.labels("queue").observe(queue_s)
                 tracing.stage("queue", ticket.polled_at, began)
                 judgement = self._pipeline.judge(delivery.audio_uri, delivery.expected_sha256)
+                judgement = replace(judgement, stage_seconds={"queue": queue_s, **judgement.stage_seconds})
             verdict = make_verdict(
                 delivery, judgement, self._pipeline.identity, event.origin, datetime.now(UTC), ticket.replay_id
             )

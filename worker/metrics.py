@@ -50,7 +50,9 @@ BRAKE_ENGAGED = Gauge(
     "1 while nothing is published because too many of the last outcomes would be dead letters, else 0.",
 )
 ASSIGNED_PARTITIONS = Gauge(
-    "lossgate_assigned_partitions", "Partitions of the deliveries and the retries topic held by this worker."
+    "lossgate_assigned_partitions",
+    "Partitions held by this worker, of the deliveries and of the retries topic.",
+    ["topic"],
 )
 NOT_DUE_PARTITIONS = Gauge(
     "lossgate_not_due_partitions",

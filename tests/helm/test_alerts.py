@@ -1,9 +1,11 @@
 """The alerts ask for what the workers count."""
 
+import json
 import re
 
 from prometheus_client import REGISTRY
 
+from scripts.grafana_dashboard import dashboard
 from tests.helm.support import one, render
 from worker import metrics
 from worker.records import DeadLetterReason, Decision, Reason
@@ -73,3 +75,12 @@ def test_alerts_ask_for_the_job_that_the_monitor_makes() -> None:
     for rule in _rules().values():
         for selector in re.findall(r"lossgate_[a-z_]+\{([^}]*)\}", str(rule["expr"])):
             assert job in selector
+
+
+def test_the_dashboard_is_shipped_as_it_is() -> None:
+    """Helm must not read Grafana's `{{label}}` as its own, nor lose a line; off unless it is asked for."""
+    shipped = one(render("keda"), "ConfigMap", "-dashboard")
+    assert json.loads(shipped["data"]["lossgate.json"]) == json.loads(dashboard())
+    assert shipped["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert shipped["metadata"]["annotations"] == {"grafana_folder": "Ingest"}
+    assert not [each for each in render("hpa") if each["metadata"]["name"].endswith("-dashboard")]

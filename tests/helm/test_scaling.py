@@ -24,7 +24,7 @@ def test_keda_scales_on_the_lag_of_the_workers_group() -> None:
     """Topic and group are the workers' own; as many as partitions at most, down slowly, with a fallback."""
     objects = render("keda")
     spec = one(objects, "ScaledObject")["spec"]
-    config = one(objects, "ConfigMap")["data"]
+    config = one(objects, "ConfigMap", "-lossgate")["data"]
     (trigger,) = spec["triggers"]
     assert trigger["type"] == "kafka"
     asked = trigger["metadata"]

@@ -406,7 +406,8 @@ class Intake:
 
     def _note_assignment(self, what: str, partitions: list[TopicPartition]) -> None:
         held = self._ledger.partitions
-        ASSIGNED_PARTITIONS.set(len(held))
+        for topic in self._topics:
+            ASSIGNED_PARTITIONS.labels(topic).set(sum(each == topic for each, _ in held))
         log.info(what, partitions=sorted(f"{each.topic}/{each.partition}" for each in partitions), held=len(held))
 
     def _complain(self, error: KafkaError) -> None:
