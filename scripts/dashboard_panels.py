@@ -216,7 +216,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
     "Stages": (
         Panel(
             "Time by stage",
-            "95 % take no longer. queue: for a lane; wait: for a decoder; fetch; decode; detect; publish: the transaction.",
+            "95 % take no longer. queue: for a lane; wait: for a decoder; publish: the transaction.",
             ((_quantile(0.95, "lossgate_stage_seconds", by="stage"), "{{stage}}"),),
             unit="s",
         ),
