@@ -107,8 +107,11 @@ def test_user_and_port_are_the_charts() -> None:
 
 def test_the_health_check_asks_what_is_served() -> None:
     """A health check of a path that does not exist would restart a healthy worker for ever."""
-    (path,) = re.findall(r"LOSSGATE_HEALTH_PORT'\] \+ '(/\w+)'", DOCKERFILE)
-    assert f'"{path}"' in (REPOSITORY / "worker/health.py").read_text()
+    (check,) = re.findall(r"^HEALTHCHECK .*\n +CMD (.+)$", DOCKERFILE, re.MULTILINE)
+    paths = re.findall(r"'(/\w+)'", check)
+    assert paths == ["/startup", "/live"]
+    for path in paths:
+        assert f'"{path}"' in (REPOSITORY / "worker/health.py").read_text()
 
 
 def test_everything_copied_is_let_through() -> None:
