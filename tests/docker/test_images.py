@@ -1,9 +1,14 @@
 """Dockerfile, lock files, SBOMs, chart and README say the same."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -112,6 +117,31 @@ def test_the_health_check_asks_what_is_served() -> None:
     assert paths == ["/startup", "/live"]
     for path in paths:
         assert f'"{path}"' in (REPOSITORY / "worker/health.py").read_text()
+
+
+@pytest.mark.parametrize(("failing", "healthy"), [(None, True), ("/startup", False), ("/live", False)])
+def test_the_health_check_fails_with_what_it_asks(failing: str | None, healthy: bool) -> None:  # noqa: FBT001 -- a case
+    """The very command of the image, against a server whose probes answer as a worker's do."""
+
+    class Probes(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503 if self.path == failing else 200)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """Keep quiet."""
+
+    (check,) = re.findall(r"^HEALTHCHECK .*\n +CMD (.+)$", DOCKERFILE, re.MULTILINE)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Probes) as server:
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        done = subprocess.run(
+            [sys.executable, *json.loads(check)[1:]],
+            env={**os.environ, "LOSSGATE_HEALTH_PORT": str(server.server_port)},
+            capture_output=True,
+            check=False,
+        )
+        server.shutdown()
+    assert (done.returncode == 0) == healthy
 
 
 def test_everything_copied_is_let_through() -> None:
