@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from demo.kafka.local_kafka import LocalKafka
 from tests.integration.support import Topics, committed, delivery_of, wait_for, wire
 from tests.integration.trivial_worker import TrivialWorker
-from worker.metrics import LAG
+from worker.metrics import ASSIGNED_PARTITIONS, LAG
 from worker.settings import Settings
 from worker.trace_export import recording
 
@@ -49,6 +49,7 @@ def test_verdicts_continue_the_traces_of_their_events(local_kafka: LocalKafka, t
             while (shown := _shown(topics.deliveries)) != dict.fromkeys("0123", 0) and time.monotonic() < deadline:
                 time.sleep(0.1)
             assert shown == dict.fromkeys("0123", 0)
+            assert ASSIGNED_PARTITIONS.labels(topics.deliveries)._value.get() == 4
         assert _shown(topics.deliveries) == shown  # the process ends with it; a rebalance would take it away
     found = {}
     for message in committed(local_kafka.bootstrap_servers, topics.verdicts):

@@ -1,11 +1,13 @@
 """Sending traces: off unless asked for, and a collector that is away, slow or broken harms nothing but the traces."""
 
+import http.server
 import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -70,6 +72,36 @@ def test_the_last_spans_are_sent_before_the_worker_ends() -> None:
     spans = exporter.get_finished_spans()
     assert len(spans) == 3
     assert spans[0].resource.attributes["service.name"] == "lossgate"
+
+
+def test_spans_arrive_at_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over HTTP, as OTLP, under the path that the standard says, with the headers that were asked for."""
+    asked: list[tuple[str, str | None, ExportTraceServiceRequest]] = []
+
+    class Collector(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+        def do_POST(self) -> None:
+            """Take what comes."""
+            request = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append((self.path, self.headers["api-key"], request))
+            self.send_response(200)
+            self.end_headers()
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k1")
+        sent = _count("sent")
+        with open_tracing():
+            _deliver(2)
+        server.shutdown()
+    ((path, key, request),) = asked
+    assert (path, key) == ("/v1/traces", "k1")
+    spans = [span for each in request.resource_spans for scope in each.scope_spans for span in scope.spans]
+    assert [span.name for span in spans] == ["process deliveries"] * 2
+    assert _count("sent") - sent == 2
 
 
 def test_a_collector_that_is_away_costs_spans_and_nothing_else(
