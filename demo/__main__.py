@@ -99,13 +99,9 @@ def run(console: Console, *, keep: bool) -> None:
         use_settings(kafka.bootstrap_servers)
         settings = Settings(_env_file=None)
         configure_quiet_logging(settings)
-        names = (
-            settings.deliveries_topic,
-            settings.verdicts_topic,
-            settings.dead_letters_topic,
-            settings.retries_topic,
-        )
-        ensure_topics(settings, [WantedTopic(name, _PARTITIONS) for name in names])
+        names = (settings.deliveries_topic, settings.verdicts_topic, settings.dead_letters_topic)
+        wanted = [WantedTopic(name, _PARTITIONS) for name in names]
+        ensure_topics(settings, [*wanted, WantedTopic(settings.retries_topic, 1)])
         worker = stack.enter_context(WorkerProcess(os.environ, _RUN / "worker.log", folder))
         with step(console, f"{len(clips)} delivery events go into {settings.deliveries_topic}"):
             waiting = submit_clips(clips, settings)

@@ -29,7 +29,7 @@ def test_topics_hook_asks_for_the_topics(monkeypatch: pytest.MonkeyPatch) -> Non
         WantedTopic("lossgate.deliveries", 12, 3, {"min.insync.replicas": "2", "retention.ms": "604800000"}),
         WantedTopic("lossgate.verdicts", 12, 3, {"min.insync.replicas": "2", "cleanup.policy": "delete"}),
         WantedTopic("lossgate.dead-letters", 1, 3, {"min.insync.replicas": "2"}),
-        WantedTopic("lossgate.deliveries.retries", 12, 3, {"min.insync.replicas": "2"}),
+        WantedTopic("lossgate.deliveries.retries", 1, 3, {"min.insync.replicas": "2"}),
         WantedTopic(
             "lossgate.replays", 1, 3, {"min.insync.replicas": "2", "retention.ms": "-1", "cleanup.policy": "delete"}
         ),

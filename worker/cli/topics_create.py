@@ -24,10 +24,19 @@ def _topics() -> None:
 def create(
     partitions: Annotated[
         int,
-        typer.Option("--partitions", min=1, help="Partitions of the deliveries, verdicts and retries topics."),
+        typer.Option("--partitions", min=1, help="Partitions of the deliveries and the verdicts topic."),
     ],
     dead_letter_partitions: Annotated[
         int, typer.Option("--dead-letter-partitions", min=1, help="Partitions of the dead-letters topic.")
+    ] = 1,
+    retries_partitions: Annotated[
+        int,
+        typer.Option(
+            "--retries-partitions",
+            min=1,
+            help="Partitions of the retries topic. The group shares out the partitions of both topics as if they were "
+            "one: with many of them some workers get no deliveries.",
+        ),
     ] = 1,
     replication: Annotated[
         int, typer.Option("--replication", min=-1, help="Copies of each partition; -1: the broker's default.")
@@ -75,7 +84,9 @@ def create(
         ),
     ]
     if settings.retry_attempts:
-        wanted.append(_wanted(settings.retries_topic, partitions, replication, shared | _config(retries_config)))
+        wanted.append(
+            _wanted(settings.retries_topic, retries_partitions, replication, shared | _config(retries_config))
+        )
     if with_replays:
         plans = {"retention.ms": "-1", "cleanup.policy": "delete"}  # the first plan of an id counts, for ever
         wanted += [

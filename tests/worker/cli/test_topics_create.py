@@ -47,13 +47,14 @@ def test_creates_grows_and_configures_once(local_kafka: LocalKafka, names: list[
     assert _partitions(local_kafka, names) == [0, 0, 0, 0]
 
     assert runner.invoke(app, first).exit_code == ExitCode.DONE
-    assert _partitions(local_kafka, names) == [3, 3, 1, 3]
+    assert _partitions(local_kafka, names) == [3, 3, 1, 1]
     assert _config(local_kafka, names[2], "retention.ms") == "3600000"
     assert runner.invoke(app, first).stdout == "all topics are as asked for\n"
 
-    more = ["topics", "create", "--partitions", "5", "--verdicts-config", "cleanup.policy=compact"]
+    more = ["topics", "create", "--partitions", "5", "--retries-partitions", "2"]
+    more += ["--verdicts-config", "cleanup.policy=compact"]
     assert f"done: grow {names[1]} to 5 partitions" in runner.invoke(app, more).stdout
-    assert _partitions(local_kafka, names) == [5, 5, 1, 5]
+    assert _partitions(local_kafka, names) == [5, 5, 1, 2]
     assert _config(local_kafka, names[1], "cleanup.policy") == "compact"
     assert _config(local_kafka, names[1], "retention.ms") == "3600000"
 
