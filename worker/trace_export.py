@@ -52,12 +52,12 @@ def open_tracing() -> Iterator[None]:
 
 
 @contextmanager
-def recording(exporter: SpanExporter, schedule_delay_ms: float = 5_000) -> Iterator[None]:
+def recording(exporter: SpanExporter, schedule_delay_ms: float | None = None) -> Iterator[None]:
     """Record spans inside this block and hand them to an exporter, on a thread of its own.
 
     Args:
         exporter: takes the spans; may fail, and may take its time.
-        schedule_delay_ms: longest wait of a span.
+        schedule_delay_ms: longest wait of a span; None: what `OTEL_BSP_SCHEDULE_DELAY` says, or 5 s.
     """
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is counted and logged below
@@ -68,7 +68,7 @@ def recording(exporter: SpanExporter, schedule_delay_ms: float = 5_000) -> Itera
     )
     # Its exit handler would wait for a collector that is away.
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(_Queue(_Watched(exporter), schedule_delay_millis=schedule_delay_ms))
+    provider.add_span_processor(_Queue(_Watched(exporter), schedule_delay_ms))
     tracing.record_with(provider.get_tracer("lossgate", __version__))
     try:
         yield
@@ -81,6 +81,12 @@ def recording(exporter: SpanExporter, schedule_delay_ms: float = 5_000) -> Itera
 
 class _Queue(BatchSpanProcessor):
     """Counts the spans for which there was no room."""
+
+    def __init__(self, exporter: SpanExporter, schedule_delay_ms: float | None) -> None:
+        if schedule_delay_ms is None:
+            super().__init__(exporter)  # the environment counts
+        else:
+            super().__init__(exporter, schedule_delay_millis=schedule_delay_ms)
 
     def on_end(self, span: ReadableSpan) -> None:
         if len(self.queue) >= self.max_queue_size:  # the oldest one makes room

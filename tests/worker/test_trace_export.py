@@ -93,13 +93,14 @@ def test_spans_arrive_at_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k1")
+        monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")
         sent = _count("sent")
         with open_tracing():
             _deliver(2)
         server.shutdown()
-    ((path, key, request),) = asked
-    assert (path, key) == ("/v1/traces", "k1")
-    spans = [span for each in request.resource_spans for scope in each.scope_spans for span in scope.spans]
+    assert [(path, key) for path, key, _ in asked] == [("/v1/traces", "k1")] * 2
+    resources = [each for _, _, request in asked for each in request.resource_spans]
+    spans = [span for each in resources for scope in each.scope_spans for span in scope.spans]
     assert [span.name for span in spans] == ["process deliveries"] * 2
     assert _count("sent") - sent == 2
 
