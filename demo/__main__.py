@@ -21,7 +21,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from demo.kafka.local_kafka import KAFKA_VERSION, LocalKafka, LocalKafkaError
+from demo.jvm import LocalServerError
+from demo.kafka.local_kafka import KAFKA_VERSION, LocalKafka
 from demo.worker_process import WorkerDiedError, WorkerProcess
 from worker.cli.environment import configure_quiet_logging
 from worker.cli.json_lines import to_line, verdict_object
@@ -78,7 +79,7 @@ def main() -> int:
     console = Console(highlight=False)
     try:
         run(console, keep=arguments.keep)
-    except (DemoError, WorkerDiedError, LocalKafkaError, LossgateError) as error:
+    except (DemoError, WorkerDiedError, LocalServerError, LossgateError) as error:
         print(f"The demo failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -4,7 +4,8 @@ import argparse
 import signal
 import sys
 
-from demo.kafka.local_kafka import LocalKafka, LocalKafkaError
+from demo.jvm import LocalServerError
+from demo.kafka.local_kafka import LocalKafka
 
 
 def main() -> int:
@@ -20,7 +21,7 @@ def main() -> int:
                 kafka.create_topics(name, partitions=int(partitions or 1))
             print(kafka.bootstrap_servers, flush=True)
             signal.pause()
-    except LocalKafkaError as error:
+    except LocalServerError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -12,7 +12,6 @@ look at what it prints, and put it into `jars.sha256`.
 
 import base64
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -32,7 +31,7 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from demo.jvm import HOST, PORTS, dies_with_parent, free_port
+from demo.jvm import HOST, LocalServerError, dies_with_parent, fetched_once, free_port, run_maven, run_to_end, tail
 
 KAFKA_VERSION = "4.2.1"  # the one in pom.xml
 
@@ -40,8 +39,6 @@ _HERE = Path(__file__).parent
 _REPOSITORY = _HERE.parent.parent
 _START_DEADLINE_S = 60.0
 _STOP_DEADLINE_S = 20.0
-_FETCH_DEADLINE_S = 600.0
-_LOG_TAIL_LINES = 15
 
 _LOG4J2 = """\
 <?xml version="1.0" encoding="UTF-8"?>
@@ -58,7 +55,7 @@ _LOG4J2 = """\
 """
 
 
-class LocalKafkaError(Exception):
+class LocalKafkaError(LocalServerError):
     """The local Kafka can't run here; the message says why and what to do."""
 
 
@@ -82,8 +79,8 @@ class LocalKafka:
         cache: Path | None = None,
         heap: str = "512m",
     ) -> None:
-        self._port = port if port is not None else _free_port()
-        self._controller_port = _free_port(but=self._port)
+        self._port = port if port is not None else free_port()
+        self._controller_port = free_port(but=self._port)
         self._properties = dict(properties or {})
         self._cache = cache
         self._heap = heap
@@ -253,40 +250,35 @@ class LocalKafka:
 
     def _format(self, folder: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
-        done = subprocess.run(
+        is_done, last_lines = run_to_end(
             self._java(
                 *("kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster),
                 *("--config", str(folder / "server.properties")),
             ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_START_DEADLINE_S,
-            check=False,
+            _START_DEADLINE_S,
         )
-        if done.returncode:
-            raise LocalKafkaError(f"Kafka could not format its storage:\n{_tail(done.stdout)}")
+        if not is_done:
+            raise LocalKafkaError(f"Kafka could not format its storage:\n{last_lines}")
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _START_DEADLINE_S
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise LocalKafkaError(f"Kafka ended while starting (code {process.returncode}):\n{_tail(self.log)}")
+                raise LocalKafkaError(f"Kafka ended while starting (code {process.returncode}):\n{tail(self.log)}")
             # A bare connection first: librdkafka backs off from a port that is closed.
             with contextlib.suppress(OSError), socket.create_connection((HOST, self._port), timeout=1):
                 break
             time.sleep(0.05)
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise LocalKafkaError(f"Kafka ended while starting (code {process.returncode}):\n{_tail(self.log)}")
+                raise LocalKafkaError(f"Kafka ended while starting (code {process.returncode}):\n{tail(self.log)}")
             with contextlib.suppress(KafkaException):
                 if self._admin().list_topics(timeout=2).brokers:
                     return
             time.sleep(0.05)
-        tail = _tail(self.log)
+        last_lines = tail(self.log)
         self.kill()
-        raise LocalKafkaError(f"Kafka did not answer within {_START_DEADLINE_S:.0f} s:\n{tail}")
+        raise LocalKafkaError(f"Kafka did not answer within {_START_DEADLINE_S:.0f} s:\n{last_lines}")
 
     def _catch_terminate(self) -> None:
         """Let SIGTERM unwind the stack, so that `__exit__` runs, where nobody else handles it."""
@@ -308,13 +300,7 @@ def fetch_jars(cache: Path | None = None) -> list[Path]:
         LocalKafkaError: Java or Maven is missing, the download failed, or a jar isn't the one expected.
     """
     _require("java", "openjdk-17-jdk-headless")
-    folder = (cache or Path(os.environ.get("LOSSGATE_CACHE") or _REPOSITORY / ".cache")) / f"kafka-{KAFKA_VERSION}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs at once fetch once
-        if not folder.is_dir():
-            _download(folder)
-    return check_jars(folder)
+    return check_jars(fetched_once(f"kafka-{KAFKA_VERSION}", _download, cache))
 
 
 def check_jars(folder: Path, checksums: Path = _HERE / "jars.sha256") -> list[Path]:
@@ -336,25 +322,14 @@ def check_jars(folder: Path, checksums: Path = _HERE / "jars.sha256") -> list[Pa
 
 def _download(folder: Path) -> None:
     _require("mvn", "maven")
-    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
-    try:
-        done = subprocess.run(
-            [
-                *("mvn", "-q", "-B", "-f", str(_HERE / "pom.xml"), "dependency:copy-dependencies"),
-                *(f"-DoutputDirectory={partial}", "-DincludeScope=runtime"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_FETCH_DEADLINE_S,
-            check=False,
-        )
-        if done.returncode:
-            raise LocalKafkaError(f"Maven could not fetch Kafka {KAFKA_VERSION}:\n{_tail(done.stdout)}")
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    is_done, last_lines = run_maven(
+        [
+            *("-f", str(_HERE / "pom.xml"), "dependency:copy-dependencies"),
+            *(f"-DoutputDirectory={folder}", "-DincludeScope=runtime"),
+        ]
+    )
+    if not is_done:
+        raise LocalKafkaError(f"Maven could not fetch Kafka {KAFKA_VERSION}:\n{last_lines}")
 
 
 def _require(program: str, package: str) -> None:
@@ -363,17 +338,6 @@ def _require(program: str, package: str) -> None:
             f"The local Kafka needs `{program}` (package {package}): "
             "apt-get install openjdk-17-jdk-headless maven, or point LOSSGATE_KAFKA_BOOTSTRAP_SERVERS at a broker."
         )
-
-
-def _free_port(but: int | None = None) -> int:
-    port = free_port(but)
-    if port is None:
-        raise LocalKafkaError(f"No free port between {PORTS.start} and {PORTS.stop} on {HOST}.")
-    return port
-
-
-def _tail(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-_LOG_TAIL_LINES:])
 
 
 def _exit_on_signal(number: int, _frame: FrameType | None) -> None:

@@ -9,7 +9,6 @@ The archive (142 MB) is fetched once, checked against its SHA-256 and unpacked i
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -24,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from demo.jvm import HOST, dies_with_parent, free_port
+from demo.jvm import HOST, LocalServerError, dies_with_parent, fetched_once, free_port, run_maven, tail
 
 REGISTRY_VERSION = "2.6.13.Final"
 ARCHIVE_SHA256 = "3cda1b34aa020fb4ac4dd6a66018d757e81e437f97e20a1f92d366b70091c6ba"
@@ -32,13 +31,10 @@ ARCHIVE_SHA256 = "3cda1b34aa020fb4ac4dd6a66018d757e81e437f97e20a1f92d366b70091c6
 _ARTIFACT = f"io.apicurio:apicurio-registry-app:{REGISTRY_VERSION}:tar.gz:all"
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _RUNNER = f"apicurio-registry-app-{REGISTRY_VERSION}-runner.jar"
-_REPOSITORY = Path(__file__).parent.parent.parent
 _START_DEADLINE_S = 120.0
-_FETCH_DEADLINE_S = 600.0
-_LOG_TAIL_LINES = 15
 
 
-class LocalRegistryError(Exception):
+class LocalRegistryError(LocalServerError):
     """The local registry can't run here; the message says why and what to do."""
 
 
@@ -142,14 +138,14 @@ class LocalRegistry:
         deadline = time.monotonic() + _START_DEADLINE_S
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise LocalRegistryError(f"The registry ended while starting:\n{_tail(self.log)}")
+                raise LocalRegistryError(f"The registry ended while starting:\n{tail(self.log)}")
             with (
                 contextlib.suppress(urllib.error.URLError, OSError),
                 urllib.request.urlopen(f"{self.url}/subjects", timeout=5),  # noqa: S310 -- our own address
             ):
                 return
             time.sleep(0.1)
-        raise LocalRegistryError(f"The registry did not answer within {_START_DEADLINE_S:.0f} s:\n{_tail(self.log)}")
+        raise LocalRegistryError(f"The registry did not answer within {_START_DEADLINE_S:.0f} s:\n{tail(self.log)}")
 
 
 def fetch_registry(cache: Path | None = None) -> Path:
@@ -158,15 +154,7 @@ def fetch_registry(cache: Path | None = None) -> Path:
     Raises:
         LocalRegistryError: Java or Maven is missing, the download failed, or it isn't the one expected.
     """
-    folder = (
-        cache or Path(os.environ.get("LOSSGATE_CACHE") or _REPOSITORY / ".cache")
-    ) / f"registry-{REGISTRY_VERSION}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs at once fetch once
-        if not folder.is_dir():
-            _download(folder)
-    return folder / _RUNNER
+    return fetched_once(f"registry-{REGISTRY_VERSION}", _download, cache) / _RUNNER
 
 
 def _download(folder: Path) -> None:
@@ -174,25 +162,12 @@ def _download(folder: Path) -> None:
         raise LocalRegistryError(
             "The local registry needs Java and Maven: apt-get install openjdk-17-jdk-headless maven"
         )
-    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
-    try:
-        done = subprocess.run(
-            ["mvn", "-q", "-B", _COPY, f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={partial}"],
-            cwd=partial,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_FETCH_DEADLINE_S,
-            check=False,
-        )
-        if done.returncode:
-            raise LocalRegistryError(f"Maven could not fetch {_ARTIFACT}:\n{_tail(done.stdout)}")
-        archive = partial / f"apicurio-registry-app-{REGISTRY_VERSION}-all.tar.gz"
-        unpack(archive, partial / "unpacked", ARCHIVE_SHA256)
-        (partial / "unpacked").rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as download:
+        copy = [_COPY, f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={download}"]
+        is_done, last_lines = run_maven(copy, Path(download))
+        if not is_done:
+            raise LocalRegistryError(f"Maven could not fetch {_ARTIFACT}:\n{last_lines}")
+        unpack(Path(download) / f"apicurio-registry-app-{REGISTRY_VERSION}-all.tar.gz", folder, ARCHIVE_SHA256)
 
 
 def unpack(archive: Path, folder: Path, sha256: str) -> None:
@@ -207,7 +182,3 @@ def unpack(archive: Path, folder: Path, sha256: str) -> None:
         raise LocalRegistryError(f"{archive.name} is not the archive expected (SHA-256 {found}); nothing was unpacked.")
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
-
-
-def _tail(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-_LOG_TAIL_LINES:])
