@@ -56,7 +56,6 @@ class Calibration:
             message = f"calibration: missing or unknown keys {odd}"
             raise ArtefactError(message)
         numbers: dict[str, float] = {}
-        bitrate = BitrateScale.from_json(values["bitrate"])
         for key, value in values.items():
             if key == "bitrate":
                 continue
@@ -67,7 +66,7 @@ class Calibration:
                 message = f"calibration: {key} must be finite (and positive), not {value!r}"
                 raise ArtefactError(message)
             numbers[key] = float(value)
-        return cls(**numbers, bitrate=bitrate)
+        return cls(**numbers, bitrate=BitrateScale.from_json(values["bitrate"]))
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``from_json`` reads."""
@@ -163,7 +162,8 @@ def pool(
     if search is not None and max(search.segments) >= count:
         message = f"segment {max(search.segments)} was searched, but there are only {count}"
         raise ValueError(message)
-    found = calibration.grid_slope * float(family_evidence(search).max())
+    by_family = family_evidence(search)
+    found = calibration.grid_slope * float(by_family.max())
     segment_logits = calibration.slope * lossy + calibration.bias
     if search is not None:
         segment_logits[list(search.segments)] += calibration.grid_slope * evidence(search.segment_z)
@@ -181,11 +181,9 @@ def pool(
     total = float(weights.sum())
     usable = math.isfinite(total) and total > 0.0
     weights = weights / total if usable else np.full(count, 1.0 / count)
-    families = _softmax(
-        weights @ family / calibration.family_temperature + calibration.grid_family_weight * family_evidence(search)
-    )
+    families = _softmax(weights @ family / calibration.family_temperature + calibration.grid_family_weight * by_family)
     named = FAMILIES[int(np.argmax(families))]
-    heard = features(weights @ bitrate, named, float(family_evidence(search).max()), bandwidth_hz)
+    heard = features(weights @ bitrate, named, float(by_family.max()), bandwidth_hz)
     return TrackScore(
         probability=probability,
         segment_probabilities=tuple(float(value) for value in segment_probabilities),
