@@ -47,11 +47,6 @@ class Sender:
         """Wait until every event was acknowledged or given up."""
         self._thread.join(_GIVE_UP_S + 60)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether all were acknowledged or given up."""
-        return not self._thread.is_alive()
-
     def _run(self) -> None:
         started = time.monotonic()
         for number, event in enumerate(self._events):
