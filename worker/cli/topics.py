@@ -5,6 +5,7 @@ import time
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from worker.exceptions import LossgateError
+from worker.kafka.client_errors import no_broker_answers
 from worker.settings import Settings
 
 _ANSWER_DEADLINE_S = 10.0
@@ -30,10 +31,7 @@ def partitions_of(client: Consumer | Producer, topic: str, variable: str, settin
         try:
             found = client.list_topics(topic, timeout=_ANSWER_DEADLINE_S).topics[topic]
         except KafkaException as error:
-            raise LossgateError(
-                f"No Kafka broker answers at {servers} ({error.args[0].str()}). "
-                "Is it running, and is LOSSGATE_KAFKA_BOOTSTRAP_SERVERS right?"
-            ) from error
+            raise no_broker_answers(servers, error.args[0]) from error
         if found.error is None and found.partitions:
             return set(found.partitions)
         if time.monotonic() > give_up_at:

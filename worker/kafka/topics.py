@@ -19,6 +19,7 @@ from confluent_kafka.admin import (
 
 from worker.exceptions import LossgateError, TransientError
 from worker.kafka.client_config import admin_config, make_admin
+from worker.kafka.client_errors import no_broker_answers
 from worker.kafka.topic_plan import FoundTopic, Plan, WantedTopic, plan_topics
 from worker.settings import Settings
 
@@ -133,8 +134,5 @@ def _wait_for(futures: dict[Any, Future[None]]) -> None:
 def _plain(error: KafkaError, settings: Settings) -> LossgateError:
     servers = settings.kafka_bootstrap_servers
     if error.code() in {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN}:  # noqa: SLF001 -- its public names begin like this
-        return TransientError(
-            f"No Kafka broker answers at {servers} ({error.str()}). "
-            "Is it running, and is LOSSGATE_KAFKA_BOOTSTRAP_SERVERS right?"
-        )
+        return no_broker_answers(servers, error)
     return LossgateError(f"The brokers at {servers} refused to set up the topics: {error.str()}")

@@ -18,6 +18,7 @@ from tenacity import (
 from tenacity.stop import stop_base
 
 from worker.exceptions import FatalError
+from worker.kafka.client_errors import client_error, is_retriable
 from worker.kafka.ledger import Ticket
 from worker.kafka.outcomes import Record
 from worker.metrics import TRANSACTIONS
@@ -123,14 +124,8 @@ class Transactions:
             self._retrying(lambda: self._producer.send_offsets_to_transaction(offsets, membership, CALL_TIMEOUT_S))
             self._is_in_doubt = True
             self._retrying(lambda: self._producer.commit_transaction(CALL_TIMEOUT_S))
-        except KafkaException as error:
-            self._abort(error.args[0], rejected)
-        except SystemError as error:
-            # A client that fails for good while delivery reports are handed over: confluent-kafka raises its error
-            # between two callbacks, and Python complains of the second (measured with 2.16).
-            if not isinstance(error.__cause__, KafkaException):
-                raise
-            self._abort(error.__cause__.args[0], rejected)
+        except (KafkaException, SystemError) as error:
+            self._abort(client_error(error), rejected)
         except _MustAbortError as error:
             self._abort(error.reason, rejected)
         self._is_in_doubt = False
@@ -201,11 +196,6 @@ class Transactions:
     def _stop_if_giving_up(self) -> None:
         if self._giving_up.is_set():
             raise StoppedError
-
-
-def is_retriable(error: BaseException) -> bool:
-    """Whether a call that failed so may work in a moment."""
-    return isinstance(error, KafkaException) and error.args[0].retriable()
 
 
 def _worst(errors: list[KafkaError]) -> KafkaError:

@@ -4,12 +4,12 @@ import dataclasses
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
+from tests.worker.kafka.fake_producer import ABORTABLE, FATAL, RETRIABLE, FakeProducer
 from tests.worker.kafka.records_for_tests import DEAD_LETTER, DELIVERY, VERDICT
 from worker.constants import MAX_DEAD_LETTER_RAW_BYTES
 from worker.exceptions import FatalError, TransientError
@@ -31,69 +31,6 @@ TOPIC = "deliveries"
 SETTINGS = Settings(_env_file=None, verdicts_topic="verdicts", dead_letters_topic="dead-letters", retry_delay_s=60)
 WIRE = Wire(SETTINGS)
 
-ABORTABLE = KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION, "stale", txn_requires_abort=True))
-RETRIABLE = KafkaException(KafkaError(KafkaError._TIMED_OUT, "slow", retriable=True))
-FATAL = KafkaException(KafkaError(KafkaError._FENCED, "fenced", fatal=True))
-
-
-class _Producer:
-    """Keeps what is committed; fails with what stands in `faults` for a call, one after another."""
-
-    def __init__(self) -> None:
-        self.faults: dict[str, deque[Exception | None]] = {}
-        self.delivery_faults: deque[KafkaError | None] = deque()
-        self.committed: list[tuple[str, bytes, bytes | None, list[tuple[str, bytes]]]] = []
-        self.offsets: dict[tuple[str, int], int] = {}
-        self.calls: list[str] = []
-        self.hang = threading.Event()
-        self.hang.set()
-        self._open: list[Any] = []
-        self._reports: list[Callable[[], None]] = []
-        self._offsets: dict[tuple[str, int], int] = {}
-
-    def _call(self, name: str) -> None:
-        self.calls.append(name)
-        faults = self.faults.get(name)
-        if faults and (fault := faults.popleft()):
-            raise fault
-
-    def poll(self, _timeout: float) -> int:
-        return 0
-
-    def init_transactions(self, _timeout: float) -> None:
-        self._call("init")
-
-    def begin_transaction(self) -> None:
-        self._call("begin")
-
-    def produce(self, topic: str, value: bytes, key: bytes | None, *, headers: Any, on_delivery: Any) -> None:
-        self._call("produce")
-        error = self.delivery_faults.popleft() if self.delivery_faults else None
-        self._reports.append(lambda: on_delivery(error, None))
-        self._open.append((topic, value, key, headers))
-
-    def flush(self, _timeout: float) -> int:
-        self._call("flush")
-        while self._reports:
-            self._reports.pop(0)()
-        return 0
-
-    def send_offsets_to_transaction(self, offsets: list[Any], membership: bytes, _timeout: float) -> None:
-        self.hang.wait()
-        self._call("offsets")
-        assert membership == b"member"
-        self._offsets = {(each.topic, each.partition): each.offset for each in offsets}
-
-    def commit_transaction(self, _timeout: float) -> None:
-        self._call("commit")
-        self.committed += self._open
-        self.offsets |= self._offsets
-        self._open, self._offsets = [], {}
-
-    def abort_transaction(self, _timeout: float) -> None:
-        self._call("abort")
-        self._open, self._offsets, self._reports = [], {}, []
-
 
 class _Member:
     membership: bytes | None = b"member"
@@ -103,7 +40,7 @@ class _Bench:
     """A publisher with its surroundings."""
 
     def __init__(self, wire: Wire = WIRE, **more: Any) -> None:
-        self.producer = _Producer()
+        self.producer = FakeProducer()
         self.member = _Member()
         self.budget = Budget(1_000, 10**9)
         self.ledger: Ledger[Outcome] = Ledger(self.budget)
