@@ -18,7 +18,7 @@ _RATE_UNITS_HZ = {_RATE_IN_KHZ: 1000, 13: 1, 14: 10}
 _FORBIDDEN_RATE_CODE = 15
 _RESERVED_DEPTH_CODE = 3
 _SYNC = b"\xff"
-_STRATEGIES = (0xF8, 0xF9)  # fixed and variable block size
+SYNCS = (b"\xff\xf8", b"\xff\xf9")  # of blocks of a fixed and of a variable size
 LONGEST_HEADER = 16
 _BYTE = 0xFF
 _CONTINUATION = 0x80
@@ -48,6 +48,10 @@ class FrameHeader:
     def channels(self) -> int:
         """Channels the frame decodes to."""
         return 2 if self.channel_code in STEREO_CODES else self.channel_code + 1
+
+    def fits(self, channels: int, bit_depth: int) -> bool:
+        """Whether this can be a frame of a stream whose STREAMINFO says so."""
+        return self.channels == channels and self.bit_depth in (None, bit_depth)
 
     def starts(self, min_block_samples: int, max_block_samples: int) -> tuple[int, ...]:
         """First sample of the frame, per channel; the likeliest first where there are two readings.
@@ -82,6 +86,11 @@ def crc8(data: bytes) -> int:
     return crc
 
 
+def longest_frame_bytes(block_samples: int, channels: int, bit_depth: int) -> int:
+    """Bytes of the longest frame an encoder in its right mind writes: samples as they are, and headers."""
+    return block_samples * channels * (bit_depth + 8) // 8 + 64
+
+
 def frame_headers(data: bytes, end: int | None = None) -> Iterator[tuple[int, FrameHeader]]:
     """Yield position and content of what looks like a frame header in ``data``, the last first.
 
@@ -109,7 +118,7 @@ def frame_ends(
         max_block_samples: STREAMINFO's largest block, where it is another one.
     """
     for _, header in frame_headers(tail):
-        if header.channels == channels and header.bit_depth in (None, bit_depth):
+        if header.fits(channels, bit_depth):
             for start in header.starts(block_samples, max_block_samples or block_samples):
                 yield FrameEnd(start + header.block_samples, header.block_samples)
 
@@ -121,7 +130,7 @@ def parse_frame_header(header: bytes) -> FrameHeader | None:
         header: at least `LONGEST_HEADER` bytes where the data has as many.
     """
     try:
-        if header[0] != _BYTE or header[1] not in _STRATEGIES:
+        if header[:2] not in SYNCS:
             return None
         size_code, rate_code = header[2] >> 4, header[2] & 15
         channel_code, depth_code, reserved = header[3] >> 4, header[3] >> 1 & 7, header[3] & 1

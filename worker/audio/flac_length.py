@@ -1,8 +1,7 @@
 """How many samples a FLAC really holds: its last frame says so, whatever the header announces."""
 
 from worker.audio.container import ContainerInfo
-from worker.audio.flac_frames import FrameHeader, frame_ends, frame_headers
-from worker.audio.flac_reader import longest_frame_bytes
+from worker.audio.flac_frames import SYNCS, FrameHeader, frame_ends, frame_headers, longest_frame_bytes
 from worker.audio.flac_subframes import FrameError, decode_frame
 from worker.audio.object_store import StoredObject
 from worker.constants import HEADER_PROBE_BYTES
@@ -11,7 +10,7 @@ from worker.records import Reason
 
 _TAGS_BYTES = HEADER_PROBE_BYTES  # what may follow the last frame: ID3v1, APE tags, padding
 _MOST_CANDIDATES = 64  # what looks like a header, near the end
-_SYNCS = (b"\xff\xf8", b"\xff\xf9", b"\xff")  # whole or cut off
+_NEXT_FRAME = (*SYNCS, b"\xff")  # whole or cut off
 
 
 def total_samples(stored: StoredObject, info: ContainerInfo) -> int:
@@ -21,7 +20,8 @@ def total_samples(stored: StoredObject, info: ContainerInfo) -> int:
         UnusableAudioError: CORRUPT where that isn't what STREAMINFO announces;
             UNSUPPORTED_FORMAT where the stream ends with another rate, depth or channel count than it began with.
     """
-    tail_bytes = min(stored.size_bytes - info.prefix_bytes, longest_frame_bytes(info) + _TAGS_BYTES)
+    longest = longest_frame_bytes(info.max_block_samples, info.channels, info.bit_depth)
+    tail_bytes = min(stored.size_bytes - info.prefix_bytes, longest + _TAGS_BYTES)
     tail = stored.read_at(stored.size_bytes - tail_bytes, tail_bytes)
     if info.total_samples is None:
         return _end_of_last_frame(tail, info)
@@ -51,12 +51,12 @@ def _end_of_last_frame(tail: bytes, info: ContainerInfo) -> int:
     """Decode the last frame, which tells it from bytes that look like a header, and compare it with STREAMINFO."""
     for _, (position, header) in zip(range(_MOST_CANDIDATES), frame_headers(tail), strict=False):
         depth = header.bit_depth or info.bit_depth
-        longest = header.block_samples * header.channels * (depth + 8) // 8 + 64
+        longest = longest_frame_bytes(header.block_samples, header.channels, depth)
         try:
             _, length = decode_frame(tail[position : position + longest], header, depth)
         except FrameError:
             continue
-        if tail[position + length : position + length + 2] in _SYNCS:
+        if tail[position + length : position + length + 2] in _NEXT_FRAME:
             break  # another frame follows, and is damaged
         _check_shape(header, info)
         return header.starts(info.min_block_samples, info.max_block_samples)[0] + header.block_samples

@@ -10,19 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.audio.container import ContainerInfo
-from worker.audio.flac_frames import LONGEST_HEADER, FrameHeader, parse_frame_header
+from worker.audio.flac_frames import LONGEST_HEADER, SYNCS, FrameHeader, longest_frame_bytes, parse_frame_header
 from worker.audio.flac_subframes import FrameError, Samples, decode_frame
 from worker.constants import KIB
 
 _STREAM_MARK_BYTES = 4
 _MOST_METADATA_BLOCKS = 1_000
 _SEARCH_BYTES = 64 * KIB  # of a stretch that is walked frame by frame instead of being halved again
-_SYNCS = (b"\xff\xf8", b"\xff\xf9")
-
-
-def longest_frame_bytes(info: ContainerInfo) -> int:
-    """Bytes of the longest frame an encoder in its right mind writes: samples as they are, and headers."""
-    return info.max_block_samples * info.channels * (info.bit_depth + 8) // 8 + 64
 
 
 class FlacReader:
@@ -41,7 +35,7 @@ class FlacReader:
         self._stream = stream
         self._info = info
         self._total = total_samples
-        self._longest = longest_frame_bytes(info)
+        self._longest = longest_frame_bytes(info.max_block_samples, info.channels, info.bit_depth)
         self._end = stream.seek(0, 2)
         self._audio_at = self._skip_metadata()
 
@@ -109,7 +103,7 @@ class FlacReader:
         while position < self._end:
             data = self._read_at(position, self._longest)
             header = parse_frame_header(data[:LONGEST_HEADER])
-            if header is None or not _agrees(header, self._info):
+            if header is None or not header.fits(self._info.channels, self._info.bit_depth):
                 raise FrameError("a frame's header is damaged")
             samples, length = decode_frame(self._cut(data, header), header, self._info.bit_depth)
             yield self._start(header), samples
@@ -135,14 +129,10 @@ def _agreeing_headers(data: bytes, info: ContainerInfo) -> Iterator[tuple[int, F
     """Headers of this stream's frames in some bytes, the first first."""
     position = -1
     while True:
-        found = [at for sync in _SYNCS if (at := data.find(sync, position + 1)) >= 0]
+        found = [at for sync in SYNCS if (at := data.find(sync, position + 1)) >= 0]
         if not found:
             return
         position = min(found)
         header = parse_frame_header(data[position : position + LONGEST_HEADER])
-        if header is not None and _agrees(header, info):
+        if header is not None and header.fits(info.channels, info.bit_depth):
             yield position, header
-
-
-def _agrees(header: FrameHeader, info: ContainerInfo) -> bool:
-    return header.channels == info.channels and header.bit_depth in (None, info.bit_depth)
