@@ -16,11 +16,12 @@ from worker.kafka.intake import delivery_bytes
 from worker.records import Coordinates, Delivery
 from worker.replay.bounded_consumer import BoundedConsumer
 from worker.replay.group_offsets import GroupOffsets
-from worker.replay.live_lag import LiveLag
+from worker.replay.live_lag import LIVE_LAG_INTERVAL_S, LiveLag
 from worker.replay.pace import Pace, PacedBudget
 from worker.replay.plan import ReplayPlan, committed_in, refuse_other_detector
 from worker.replay.progress import Progress
-from worker.replay.watch import Watch
+from worker.replay.repeated_look import RepeatedLook
+from worker.replay.watch import WATCH_INTERVAL_S, Watch
 from worker.settings import Settings
 
 if TYPE_CHECKING:  # it brings TensorFlow, which whoever judges has loaded
@@ -86,7 +87,8 @@ def run_replay(
         live_lag: LiveLag | None = None
         if restraint.hold_above_lag is not None:
             live = stack.enter_context(GroupOffsets(settings, settings.kafka_group_id, settings.deliveries_topic))
-            live_lag = stack.enter_context(LiveLag(live.lag, restraint.hold_above_lag))
+            live_lag = LiveLag(live.lag, restraint.hold_above_lag)
+            stack.enter_context(RepeatedLook(live_lag.look, LIVE_LAG_INTERVAL_S, "live-lag"))
         offsets = stack.enter_context(GroupOffsets(own, own.kafka_group_id, topic))
         consumption = _build(own, plan, pipeline, Pace(restraint.per_second), live_lag)
 
@@ -96,9 +98,10 @@ def run_replay(
         def tell(progress: Progress) -> None:
             report(progress, live_lag.held_because if live_lag else None)
 
-        with Watch(plan.offsets, committed, on_done=consumption.stop, report=tell) as watch:
+        watch = Watch(plan.offsets, committed, on_done=consumption.stop, report=tell)
+        with RepeatedLook(watch.look, WATCH_INTERVAL_S, "replay-watch"):
             arrived = consumption.run()
-        progress = watch.look()
+        progress = watch.measure()
     return Ending(progress, arrived[0] if arrived and not progress.is_complete else None)
 
 
