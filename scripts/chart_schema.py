@@ -28,6 +28,7 @@ SET_BY_THE_CHART: Final = {  # from values of their own, or never in a ConfigMap
     "device",
     "health_host",
     "health_port",
+    "replay_health_port",
 }
 _BORROWED: Final = {  # definition here: definition of Kubernetes
     "affinity": "io.k8s.api.core.v1.Affinity",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 from confluent_kafka import KafkaError
 
+from worker.health import HealthState
 from worker.kafka.brake import Brake
 from worker.kafka.budget import Budget
 from worker.kafka.client_config import make_producer, producer_config
@@ -23,6 +24,7 @@ from worker.kafka.publisher import Publisher, stall_limit_s
 from worker.kafka.retry_plan import RetryPlan
 from worker.kafka.wire import Wire
 from worker.lanes import Lanes
+from worker.readiness import readiness
 from worker.records import Coordinates, Delivery, PassedOver
 from worker.settings import Settings
 from worker.stop_signals import stop_on_signals
@@ -43,6 +45,7 @@ class Consumption:
         pipeline: judges.
         consumer: a group member that is not subscribed yet.
         budget: what may be in flight.
+        health: what the probes report; kept up to date.
         on_poll: told each time the poll loop comes round, on its thread.
         takes: whether a delivery is meant; one that is not is passed over.
         replay_id: the replay all of it belongs to.
@@ -55,11 +58,14 @@ class Consumption:
         consumer: MemberConsumer,
         budget: Budget,
         *,
-        on_poll: Callable[[], None],
+        health: HealthState,
+        on_poll: Callable[[], None] = lambda: None,
         takes: Callable[[Delivery], bool] = lambda _delivery: True,
         replay_id: str | None = None,
     ) -> None:
         self._drain_deadline_s = settings.drain_deadline_s
+        self._health = health
+        self._also_on_poll = on_poll
         self._takes = takes
         self._replay_id = replay_id
         self._wire = Wire(settings, patience_s=settings.schema_registry_patience_s)
@@ -86,30 +92,17 @@ class Consumption:
             wire=self._wire,
             dispatch=self._dispatch,
             quiesce=self._publisher.quiesce,
-            on_poll=on_poll,
+            on_poll=self._on_poll,
             replay_id=replay_id,
         )
-
-    @property
-    def is_publishing(self) -> bool:
-        """Whether the transaction coordinator has answered and the publisher is at work."""
-        return self._publisher.is_ready
-
-    @property
-    def partitions(self) -> int:
-        """Partitions held."""
-        return len(self._ledger.partitions)
 
     @property
     def stopped_by(self) -> str | None:
         """Why the dead-letter brake is engaged; None if it is not."""
         return self._brake.why if self._brake.is_engaged else None
 
-    def run(self, on_end: Callable[[], None] = lambda: None) -> list[signal.Signals]:
+    def run(self) -> list[signal.Signals]:
         """Work until `stop`, SIGTERM or SIGINT, on the calling thread, which must be the main one.
-
-        Args:
-            on_end: called before anything is taken down.
 
         Returns:
             The signals that arrived.
@@ -123,7 +116,7 @@ class Consumption:
                 is_drained = self._intake.run(self._drain_deadline_s)
             log.info("drained" if is_drained else "drain_deadline_passed", left_uncommitted=self._ledger.unsettled)
         finally:
-            on_end()
+            self._health.set_ready(ready=False, why="stopping")
             self._lanes.close()
             self._publisher.close(_PUBLISHER_CLOSE_S)
             self._intake.close()
@@ -138,6 +131,17 @@ class Consumption:
         """Let an offset be committed that no event stands at; on the poll thread.  False if it is not ours."""
         ticket = self._ledger.polled(source, 0, self._replay_id)
         return ticket is not None and self._ledger.complete(ticket, PassedOver())
+
+    def _on_poll(self) -> None:
+        self._health.heartbeat()
+        self._health.set_ready(
+            *readiness(
+                is_publishing=self._publisher.is_ready,
+                partitions=len(self._ledger.partitions),
+                stopped_by=self.stopped_by,
+            )
+        )
+        self._also_on_poll()
 
     def _dispatch(self, ticket: Ticket, event: Event, delivery: Delivery) -> None:
         if self._takes(delivery):

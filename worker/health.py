@@ -83,9 +83,10 @@ class HealthServer:
         host: address to listen on.
         port: port to listen on; 0 picks a free one, see `port`.
         state: what to report.
+        variable: the setting the port comes from.
     """
 
-    def __init__(self, host: str, port: int, state: HealthState) -> None:
+    def __init__(self, host: str, port: int, state: HealthState, variable: str = "LOSSGATE_HEALTH_PORT") -> None:
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
             server_class = type("_Server", (_ThreadingServer,), {"address_family": family})
@@ -93,7 +94,7 @@ class HealthServer:
         except OSError as error:
             msg = (
                 f"The health server can't listen on {host}:{port}: {error.strerror or error}. "
-                "Set LOSSGATE_HEALTH_HOST and LOSSGATE_HEALTH_PORT (0 picks a free port)."
+                f"Set LOSSGATE_HEALTH_HOST and {variable} (0 picks a free port)."
             )
             raise SettingsError(msg) from error
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="health", daemon=True)

@@ -79,6 +79,10 @@ SPANS = Counter(
     "Spans of traces, by result: sent, failed (the collector did not take them), dropped (the queue was full).",
     ["result"],
 )
+REPLAY_OFFSETS_PLANNED = Gauge("lossgate_replay_offsets_planned", "Offsets in a replay's plan.", ["replay"])
+REPLAY_OFFSETS_DONE = Gauge(
+    "lossgate_replay_offsets_done", "Of them, those committed by all processes of the replay together.", ["replay"]
+)
 BUILD_INFO = Gauge("lossgate_build_info", "1, labelled with the worker's version.", ["version"])
 MODEL_INFO = Gauge(
     "lossgate_model_info", "1, labelled with the network and policy in use.", ["name", "version", "policy"]

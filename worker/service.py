@@ -11,7 +11,6 @@ from worker.kafka.client_config import consumer_config, make_consumer
 from worker.kafka.intake import delivery_bytes
 from worker.metrics import show_zeros
 from worker.pipeline import Pipeline, open_pipeline
-from worker.readiness import readiness
 from worker.settings import Settings
 from worker.trace_export import open_tracing
 
@@ -47,21 +46,10 @@ def run_service(settings: Settings) -> None:
 
 
 def _consume(settings: Settings, pipeline: Pipeline, health: HealthState) -> None:
-    def on_poll() -> None:
-        health.heartbeat()
-        health.set_ready(
-            *readiness(
-                is_publishing=consumption.is_publishing,
-                partitions=consumption.partitions,
-                stopped_by=consumption.stopped_by,
-            )
-        )
-
-    consumption = Consumption(
+    Consumption(
         settings,
         pipeline,
         make_consumer(consumer_config(settings)),
         Budget(settings.max_in_flight_deliveries, settings.max_in_flight_bytes, delivery_bytes(settings)),
-        on_poll=on_poll,
-    )
-    consumption.run(on_end=lambda: health.set_ready(ready=False, why="stopping"))
+        health=health,
+    ).run()

@@ -162,6 +162,13 @@ class Settings(BaseSettings):
         le=65535,
         description="Port of /metrics and of the probes (/startup, /live, /ready); 0 picks a free one.",
     )
+    replay_health_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of /metrics and of the probes of `lossgate replay run`; unset: it serves none; "
+        "0 picks a free one, told on stderr.",
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json`, `console`, or `auto`: console on a terminal, else JSON."
     )

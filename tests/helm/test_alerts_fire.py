@@ -82,12 +82,12 @@ def _rules() -> dict[str, Any]:
     return {"groups": one(render("keda"), "PrometheusRule")["spec"]["groups"]}
 
 
-def _with_target(name: str) -> str:
+def _with_target(name: str, job: str = "ingest/gate-1-lossgate") -> str:
     """Series as Prometheus stores it: with the labels of the scrape, where it is one of ours."""
-    if not name.startswith("lossgate_"):
+    if not name.startswith("lossgate_") or "job=" in name:
         return name
     metric, _, labels = name.rstrip("}").partition("{")
-    return f'{metric}{{{labels}{"," if labels else ""}namespace="ingest",job="ingest/gate-1-lossgate",pod="gate-1-x"}}'
+    return f'{metric}{{{labels}{"," if labels else ""}namespace="ingest",job="{job}",pod="gate-1-x"}}'
 
 
 def _run(tmp_path: Path, series: Series, firing: str | None, length_m: int) -> None:
@@ -124,6 +124,19 @@ def _run(tmp_path: Path, series: Series, firing: str | None, length_m: int) -> N
 def test_quiet_day(tmp_path: Path) -> None:
     """With ordinary traffic nobody is woken."""
     _run(tmp_path, QUIET, None, LONG_M)
+
+
+def test_a_replay_wakes_nobody_and_hides_nothing(tmp_path: Path) -> None:
+    """Its job fails where it does; what it judges again, from a bad week, is no news of live work.
+
+    And the partitions it holds are not the live group's: those without a worker are told of all the same.
+    """
+    job = "ingest/gate-1-lossgate-replay"
+    bad = {name: course for fault in FAULTS.values() for name, course in fault.items() if name != LAG}
+    replay = {_with_target(name, job): course for name, course in (QUIET | bad).items()}
+    unassigned = FAULTS["LossgatePartitionsUnassigned"]
+    _run(tmp_path, QUIET | replay, None, SHORT_M)
+    _run(tmp_path, QUIET | replay | unassigned, "LossgatePartitionsUnassigned", SHORT_M)
 
 
 @pytest.mark.parametrize("alert", FAULTS)

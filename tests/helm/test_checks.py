@@ -42,6 +42,7 @@ from worker.settings import Settings
         ({"extraEnv": [{"name": "DB_PASSWORD", "value": "x"}]}, "looks like a secret"),
         ({"extraEnv": [{"name": "LOSSGATE_LANES", "value": "2"}]}, "put it into settings"),
         ({"replay": {"enabled": True, "name": "june"}}, "give it a replay.name and replay.args"),
+        ({"replay": {"enabled": True, "name": "june", "args": ["replay", "plan"]}}, "must begin with replay, run"),
         ({"kafka": {"oops": 1}}, "additional properties 'oops' not allowed"),
     ],
 )

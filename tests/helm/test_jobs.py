@@ -67,8 +67,31 @@ def test_replay_pods_are_no_workers() -> None:
     """Neither the Deployment, nor its budget, nor the scrape may take a replay's pods for workers."""
     objects = render("jobs")
     labels = one(objects, "Job", "-replay-june")["spec"]["template"]["metadata"]["labels"]
-    selector = one(objects, "Deployment")["spec"]["selector"]["matchLabels"]
-    assert any(labels.get(name) != value for name, value in selector.items())
+    kinds = {"Deployment", "PodDisruptionBudget", "PodMonitor"}
+    taken_by = {
+        (each["kind"], each["metadata"]["name"])
+        for each in objects
+        if each["kind"] in kinds and each["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    }
+    # Scraped under a name of its own: the alerts ask for the workers' job, see `test_alerts`.
+    assert taken_by == {("PodMonitor", "gate-replay")}
+
+
+def test_a_replay_is_probed_where_it_answers() -> None:
+    """As the worker, but for readiness: a surplus process never gets a partition, and nothing waits for it."""
+    objects = render("jobs")
+    (replay,) = one(objects, "Job", "-replay-june")["spec"]["template"]["spec"]["containers"]
+    (worker,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert replay["startupProbe"] == worker["startupProbe"]
+    assert replay["livenessProbe"] == worker["livenessProbe"]
+    assert "readinessProbe" not in replay
+    assert replay["ports"] == worker["ports"]
+    (port,) = replay["ports"]
+    assert environment(objects, replay)["LOSSGATE_REPLAY_HEALTH_PORT"] == str(port["containerPort"])
+    policy = one(objects, "NetworkPolicy")["spec"]
+    labels = one(objects, "Job", "-replay-june")["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert [each["port"] for each in policy["ingress"][0]["ports"]] == [port["containerPort"]]
 
 
 def test_names_stay_within_their_limits() -> None:

@@ -4,10 +4,12 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,7 +122,7 @@ def _lossgate(scene: Scene, log: Path, *arguments: str, hold: str = "") -> Itera
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.trivial_replay", *arguments],
-            env=os.environ | scene.environment | {"TRIVIAL_HOLD": hold},
+            env=os.environ | scene.environment | {"TRIVIAL_HOLD": hold, "LOSSGATE_REPLAY_HEALTH_PORT": "0"},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -129,6 +131,25 @@ def _lossgate(scene: Scene, log: Path, *arguments: str, hold: str = "") -> Itera
     finally:
         process.kill()
         process.wait(30)
+
+
+def _probes_answer(log: Path, events: int) -> None:
+    """Ask a replay at work for its metrics and probes, at the port it told."""
+    (port,) = re.findall(r"metrics and probes on port (\d+)", log.read_text())
+
+    def ask(path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+            return str(response.read().decode())
+
+    assert "the poll loop runs" in ask("/startup")
+    assert "last heartbeat" in ask("/live")
+    assert f"{PARTITIONS} partitions are assigned" in ask("/ready")
+    metrics = {
+        name: float(value) for name, value in re.findall(r"^(lossgate_\S+) (\S+)$", ask("/metrics"), re.MULTILINE)
+    }
+    assert metrics['lossgate_decisions_total{decision="ACCEPT",reason="NO_LOSSY_TRACES"}'] > 0
+    assert metrics['lossgate_replay_offsets_planned{replay="backfill"}'] >= events
+    assert metrics['lossgate_replay_offsets_done{replay="backfill"}'] > 0
 
 
 def _wait_for(scene: Scene, count: int, within_s: float) -> None:
@@ -150,6 +171,7 @@ def test_interrupted_killed_and_resumed_by_two_processes_each_delivery_is_judged
     command, hold = ("replay", "run", "backfill", "--pause-above-lag", str(10 * events)), f"{events // 3} {held}"
     with _lossgate(scene, log, *command, "--all", hold=hold) as first:
         _wait_for(scene, events // 4, within_s=120)
+        _probes_answer(log, events)
         first.send_signal(signal.SIGTERM)
         held.unlink()
         assert first.wait(60) == 143, log.read_text()

@@ -54,6 +54,8 @@ def test_what_was_asked_for_is_shown() -> None:
         "lossgate_last_poll_timestamp_seconds",  # the gap says it
         "lossgate_model_info",
         "lossgate_registry_failures",  # what waits for it is shown
+        "lossgate_replay_offsets_done",  # the dashboard is the workers'
+        "lossgate_replay_offsets_planned",
     }
     declared = {each._name for each in vars(metrics).values() if hasattr(each, "_labelnames")}
     assert {name for name in declared if name not in shown} == internal

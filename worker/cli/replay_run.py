@@ -64,7 +64,8 @@ def run(
     Without options that choose events it follows the plan of that id; with them it makes the plan where there is none,
     and refuses where there is another.
     SIGTERM and Ctrl-C finish what is in flight; started again it goes on behind the last committed event.
-    How far the whole replay has come, and the time it will take, is told on stderr.
+    How far the whole replay has come, and the time it will take, is told on stderr;
+    with LOSSGATE_REPLAY_HEALTH_PORT set also at /metrics, beside the probes.
 
     Exit codes:
 
@@ -103,16 +104,22 @@ def run(
         check_range(settings, plan)
         _refuse_forgotten(settings, plan)
         settings = plan.with_effort(settings)
+    from worker.cli.replay_probes import open_probes  # noqa: PLC0415 -- not for the commands that judge nothing
     from worker.pipeline import open_pipeline  # noqa: PLC0415 -- brings TensorFlow, which takes seconds
     from worker.replay.runner import Restraint, run_replay  # noqa: PLC0415 -- the same
-    from worker.trace_export import open_tracing  # noqa: PLC0415 -- not for the commands that judge nothing
+    from worker.trace_export import open_tracing  # noqa: PLC0415 -- as the probes
 
-    with open_tracing(), open_pipeline(settings) as pipeline:
+    with open_probes(settings, replay_id) as health, open_tracing(), open_pipeline(settings) as pipeline:
         if plan is None or not asked.is_nothing:
             plan = join_plan(settings, replay_id, asked.request(settings, pipeline.identity))
         with Reporter(replay_id) as reporter:
             ending = run_replay(
-                settings, plan, pipeline, restraint=Restraint(per_second, pause_above_lag), report=reporter.note
+                settings,
+                plan,
+                pipeline,
+                restraint=Restraint(per_second, pause_above_lag),
+                report=reporter.note,
+                health=health,
             )
             reporter.end(ending.progress)
     if ending.progress.is_complete:

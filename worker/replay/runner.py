@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.consumption import Consumption
+from worker.health import HealthState
 from worker.kafka.client_config import ClientConfig, consumer_config, make_client
 from worker.kafka.intake import delivery_bytes
+from worker.metrics import REPLAY_OFFSETS_DONE, REPLAY_OFFSETS_PLANNED
 from worker.records import Coordinates, Delivery
 from worker.replay.bounded_consumer import BoundedConsumer
 from worker.replay.group_offsets import GroupOffsets
@@ -64,6 +66,7 @@ def run_replay(
     *,
     restraint: Restraint = Restraint(),
     report: Report = lambda _progress, _waits_for: None,
+    health: HealthState | None = None,
 ) -> Ending:
     """Work until every range of the plan is committed, whoever judged it, or until SIGTERM or SIGINT.
 
@@ -75,6 +78,7 @@ def run_replay(
         pipeline: judges; the one that was planned.
         restraint: what keeps it behind live work.
         report: told about once a second, on a thread of its own.
+        health: what the probes report, if somebody serves them.
 
     Raises:
         SettingsError: the network or the policy is not the plan's.
@@ -90,12 +94,14 @@ def run_replay(
             live_lag = LiveLag(live.lag, restraint.hold_above_lag)
             stack.enter_context(RepeatedLook(live_lag.look, LIVE_LAG_INTERVAL_S, "live-lag"))
         offsets = stack.enter_context(GroupOffsets(own, own.kafka_group_id, topic))
-        consumption = _build(own, plan, pipeline, Pace(restraint.per_second), live_lag)
+        consumption = _build(own, plan, pipeline, Pace(restraint.per_second), live_lag, health or HealthState())
 
         def committed() -> int:
             return committed_in(plan, offsets.committed(sorted(plan.ranges)))
 
         def tell(progress: Progress) -> None:
+            REPLAY_OFFSETS_PLANNED.labels(plan.replay_id).set(progress.total)
+            REPLAY_OFFSETS_DONE.labels(plan.replay_id).set(progress.done)
             report(progress, live_lag.held_because if live_lag else None)
 
         watch = Watch(plan.offsets, committed, on_done=consumption.stop, report=tell)
@@ -106,7 +112,12 @@ def run_replay(
 
 
 def _build(
-    settings: Settings, plan: ReplayPlan, pipeline: "Pipeline", pace: Pace, live_lag: LiveLag | None
+    settings: Settings,
+    plan: ReplayPlan,
+    pipeline: "Pipeline",
+    pace: Pace,
+    live_lag: LiveLag | None,
+    health: HealthState,
 ) -> Consumption:
     """Put the worker's parts over a consumer that ends.
 
@@ -116,6 +127,7 @@ def _build(
         pipeline: judges.
         pace: how fast.
         live_lag: what holds it, if anything.
+        health: what the probes report.
     """
     topic = plan.request.topic
     consumer: BoundedConsumer = make_client(
@@ -134,7 +146,7 @@ def _build(
             if consumption.pass_over(Coordinates(topic, partition, last)):
                 pace.give_back()
         if consumption.stopped_by is not None:
-            consumption.stop()  # nobody looks at a probe here: it ends with the brake's error
+            consumption.stop()  # nobody waits at a probe here: it ends with the brake's error
 
     consumption = Consumption(
         settings,
@@ -147,6 +159,7 @@ def _build(
             pace=pace,
             is_held=lambda: live_lag is not None and live_lag.held_because is not None,
         ),
+        health=health,
         on_poll=on_poll,
         takes=takes,
         replay_id=plan.replay_id,

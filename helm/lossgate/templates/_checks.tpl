@@ -38,5 +38,6 @@
 {{- end -}}
 {{- with .Values.replay -}}
   {{- if and .enabled (not (and .name .args)) }}{{ fail "replay is enabled: give it a replay.name and replay.args." }}{{ end -}}
+  {{- if and .enabled (not (hasPrefix "replay run " (printf "%s " (join " " .args)))) }}{{ fail "replay.args must begin with replay, run: the Job's probes ask that command." }}{{ end -}}
 {{- end -}}
 {{- end -}}

@@ -25,6 +25,22 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
+{{/* The probes of all that judge. */}}
+{{- define "lossgate.aliveProbes" -}}
+# Holds the others back until the network is warm and the poll loop has begun.
+startupProbe:
+  httpGet: {path: /startup, port: health}
+  periodSeconds: 5
+  timeoutSeconds: 5
+  failureThreshold: {{ divf .Values.probes.startupSeconds 5 | ceil | int }}
+# /live itself allows the loop a minute of silence.
+livenessProbe:
+  httpGet: {path: /live, port: health}
+  periodSeconds: 15
+  timeoutSeconds: 5
+  failureThreshold: 2
+{{- end -}}
+
 {{- define "lossgate.volumeMounts" -}}
 - name: scratch
   mountPath: /tmp
