@@ -63,6 +63,17 @@ def _settings(registry: LocalRegistry, topics: Topics, timeout_s: float = 20, **
     )
 
 
+def _worker_settings(registry: LocalRegistry, kafka: LocalKafka, topics: Topics) -> Settings:
+    """Of a worker that soon takes a registry for hung."""
+    return _settings(
+        registry,
+        topics,
+        timeout_s=2,
+        kafka_bootstrap_servers=kafka.bootstrap_servers,
+        kafka_group_id=f"group-{topics.deliveries}",
+    )
+
+
 def _client(registry: LocalRegistry) -> SchemaRegistryClient:
     """To be closed, as the tests take an open socket for an error."""
     return SchemaRegistryClient({"url": registry.url})
@@ -171,13 +182,7 @@ def test_a_worker_outlasts_a_registry_that_lags_and_hangs(
     registry: LocalRegistry, local_kafka: LocalKafka, topics: Topics
 ) -> None:
     """Events of a schema registered a moment later, and some sent while the registry hangs, all end in verdicts."""
-    settings = _settings(
-        registry,
-        topics,
-        timeout_s=2,
-        kafka_bootstrap_servers=local_kafka.bootstrap_servers,
-        kafka_group_id=f"group-{topics.deliveries}",
-    )
+    settings = _worker_settings(registry, local_kafka, topics)
     newer, other = _changed(OPTIONAL_FIELD), _changed({**OPTIONAL_FIELD, "name": "mood"})
     list(register_schemas(settings))
     next_id = 1 + _register(registry, topics, _changed())  # registries number one after another
@@ -232,13 +237,7 @@ def test_a_worker_outlasts_a_registry_that_hangs_at_its_first_verdict(
     registry: LocalRegistry, local_kafka: LocalKafka, topics: Topics
 ) -> None:
     """A verdict whose schema can't be registered yet waits; it is published once, when the registry is back."""
-    settings = _settings(
-        registry,
-        topics,
-        timeout_s=2,
-        kafka_bootstrap_servers=local_kafka.bootstrap_servers,
-        kafka_group_id=f"group-{topics.deliveries}",
-    )
+    settings = _worker_settings(registry, local_kafka, topics)
     schema = _changed()
     event = _written(delivery_of("/in/a.flac", "a"), schema, _register(registry, topics, schema))
     with closing(_Counting(settings)) as wire, TrivialWorker(settings, wire=wire) as worker:
