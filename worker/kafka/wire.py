@@ -31,7 +31,8 @@ from worker.settings import Settings
 _DELIVERY: Final = "delivery"
 _VERDICT: Final = "verdict"
 _DEAD_LETTER: Final = "dead_letter"
-_GIVEN_UP: Final = {401, 403, 409, 422}  # answers of the registry that asking again does not change
+_CONFLICT: Final = 409
+_GIVEN_UP: Final = {401, 403, _CONFLICT, 422}  # answers of the registry that asking again does not change
 
 RecordT = TypeVar("RecordT")
 
@@ -122,11 +123,27 @@ class Wire:
         try:
             return bytes(self._serializers[record](values, self._contexts[record]))
         except SchemaRegistryError as error:
-            if error.http_status_code in _GIVEN_UP:
+            is_in_doubt = error.http_status_code == _CONFLICT and self._may_be_there(record)
+            if error.http_status_code in _GIVEN_UP and not is_in_doubt:
                 raise FatalError(f"The schema registry refuses the schema of {record}: {error}") from error
             raise TransientError(f"The schema registry could not take the schema of {record}: {error}") from error
         except UNREACHABLE as error:
             raise TransientError(f"The schema registry did not answer: {error!r}") from error
+
+    def _may_be_there(self, record: str) -> bool:
+        """Whether the registry may have our schema, although it has just refused it.
+
+        One that hung, and carries out at last what it was asked before, refuses the same schema given once more
+        in that moment ("already exists", seen with Apicurio 2.6).
+        """
+        subject = topic_subject_name_strategy(self._contexts[record], None)
+        try:
+            self._client.lookup_schema(subject, Schema(newest_schema(record).text, "AVRO"))
+        except SchemaRegistryError:
+            return False
+        except UNREACHABLE:
+            return True
+        return True
 
     def _decode(self, record: str, value: bytes | None, build: Callable[[Mapping[str, Any]], RecordT]) -> RecordT:
         if value is None:

@@ -288,6 +288,7 @@ class _Registry(SchemaRegistryClient):  # type: ignore[misc]
         super().__init__({"url": "http://registry.invalid"})
         self.answer = answer
         self.calls = 0
+        self.looked_up: Exception | None = SchemaRegistryError(404, 40403, "no such schema")
 
     def get_schema(self, *_: object, **__: object) -> Schema:
         self.calls += 1
@@ -298,6 +299,11 @@ class _Registry(SchemaRegistryClient):  # type: ignore[misc]
     def register_schema_full_response(self, *_: object, **__: object) -> Any:
         assert isinstance(self.answer, Exception)
         raise self.answer
+
+    def lookup_schema(self, subject: str, *_: object, **__: object) -> Any:
+        assert subject == "lossgate.verdicts-value"
+        if self.looked_up is not None:
+            raise self.looked_up
 
 
 def _wire_with(monkeypatch: pytest.MonkeyPatch, registry: _Registry) -> Wire:
@@ -343,6 +349,17 @@ def test_registry_failures_when_writing(
     wire = _wire_with(monkeypatch, _Registry(error))
     with pytest.raises(kind):
         wire.encode_verdict(VERDICT)
+
+
+@pytest.mark.parametrize("looked_up", [None, httpx2.ReadTimeout("timed out")])
+def test_a_schema_refused_because_it_is_being_registered_is_no_refusal(
+    monkeypatch: pytest.MonkeyPatch, looked_up: Exception | None
+) -> None:
+    """A registry that hung carries out what timed out here, and says 409 to the next try: that ended the worker."""
+    registry = _Registry(SchemaRegistryError(409, 40901, "An artifact with this ID already exists."))
+    registry.looked_up = looked_up
+    with pytest.raises(TransientError):
+        _wire_with(monkeypatch, registry).encode_verdict(VERDICT)
 
 
 def test_newer_writers_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
