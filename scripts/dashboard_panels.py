@@ -7,6 +7,7 @@ _OF: Final = 'job=~"$job", instance=~"$instance"'
 _DECODE: Final = "CORRUPT|EMPTY|UNSUPPORTED_FORMAT|DECODE_TIMEOUT|DECODER_CRASHED"
 _FETCH: Final = "NOT_FOUND|ACCESS_DENIED|FETCH_FAILED|OBJECT_TOO_LARGE|CHECKSUM_MISMATCH|URI_NOT_ALLOWED"
 _REVIEW: Final = ', decision="REVIEW"'
+PER_SECOND: Final = "suffix:/s"  # Grafana's own unit for counts says "c/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Panel:
         kind: `stat` for one number, `timeseries`, or `bargauge` for numbers over the range shown.
         width: of 24.
         stacked: whether the series add up to something.
+        names_zeros: whether series that are 0 all the time stand in the legend.
         warn_above: where the colour changes to orange.
         alarm_above: where it changes to red.
     """
@@ -32,6 +34,7 @@ class Panel:
     kind: Literal["stat", "timeseries", "bargauge"] = "timeseries"
     width: int = 8
     stacked: bool = False
+    names_zeros: bool = True
     warn_above: float | None = None
     alarm_above: float | None = None
 
@@ -62,7 +65,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "Events without a committed outcome, of all partitions held.",
             ((_gauge("lossgate_partition_lag"), "events"),),
             kind="stat",
-            width=3,
+            width=6,
             warn_above=1_000,
             alarm_above=5_000,
         ),
@@ -71,7 +74,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "Committed, of all workers.",
             ((f"60 * {_rate('lossgate_decisions_total')}", "verdicts"),),
             kind="stat",
-            width=3,
+            width=6,
         ),
         Panel(
             "Review share, 1 h",
@@ -86,7 +89,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             ),
             unit="percentunit",
             kind="stat",
-            width=3,
+            width=6,
             warn_above=0.25,
         ),
         Panel(
@@ -94,16 +97,16 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "Events that got no verdict.",
             ((_increase("lossgate_dead_letters_total", window="24h"), "dead letters"),),
             kind="stat",
-            width=3,
+            width=6,
             warn_above=1,
             alarm_above=50,
         ),
         Panel(
-            "Workers braked",
+            "Braked",
             "Workers that publish no more because too many outcomes would be dead letters: they wait for a person.",
             ((_gauge("lossgate_brake_engaged"), "braked"),),
             kind="stat",
-            width=3,
+            width=4,
             alarm_above=1,
         ),
         Panel(
@@ -111,14 +114,14 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "Workers that are scraped.",
             ((_gauge("lossgate_build_info", how="count"), "workers"),),
             kind="stat",
-            width=3,
+            width=4,
         ),
         Panel(
             "Partitions held",
             "Of the deliveries and the retries topic; fewer than there are means that some have no worker.",
             ((_gauge("lossgate_assigned_partitions", by="topic"), "{{topic}}"),),
             kind="stat",
-            width=3,
+            width=10,
         ),
         Panel(
             "Oldest event in work",
@@ -126,7 +129,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             ((_gauge("lossgate_oldest_unsettled_seconds", how="max"), "age"),),
             unit="s",
             kind="stat",
-            width=3,
+            width=6,
             warn_above=120,
             alarm_above=900,
         ),
@@ -147,7 +150,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
                 (_rate("lossgate_retries_scheduled_total"), "put off"),
                 (_rate("lossgate_dead_letters_total"), "dead letters"),
             ),
-            unit="cps",
+            unit=PER_SECOND,
         ),
         Panel(
             "Time of a delivery",
@@ -165,7 +168,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "Decisions",
             "Verdicts by decision.",
             ((_rate("lossgate_decisions_total", by="decision"), "{{decision}}"),),
-            unit="cps",
+            unit=PER_SECOND,
             stacked=True,
         ),
         Panel(
@@ -185,7 +188,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "Reviews by reason",
             "Why verdicts go to a person.",
             ((_rate("lossgate_decisions_total", by="reason", more=_REVIEW) + " > 0", "{{reason}}"),),
-            unit="cps",
+            unit=PER_SECOND,
             stacked=True,
         ),
         Panel(
@@ -193,7 +196,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "Over the range shown, the ten with the most; providers beyond the first hundred are `other`.",
             (
                 (
-                    f"topk(10, {_increase('lossgate_provider_decisions_total', by='provider, decision')})",
+                    f"topk(10, {_increase('lossgate_provider_decisions_total', by='provider, decision')} > 0)",
                     "{{provider}}: {{decision}}",
                 ),
             ),
@@ -205,7 +208,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "Over the range shown; `none` where no codec was found.",
             (
                 (
-                    f"{_increase('lossgate_codec_decisions_total', by='codec, decision')} > 0",
+                    f"sort_desc({_increase('lossgate_codec_decisions_total', by='codec, decision')} > 0)",
                     "{{codec}}: {{decision}}",
                 ),
             ),
@@ -251,7 +254,8 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
                     "{{reason}}",
                 ),
             ),
-            unit="cps",
+            unit=PER_SECOND,
+            names_zeros=False,
             stacked=True,
         ),
         Panel(
@@ -263,7 +267,8 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
                     "{{reason}}",
                 ),
             ),
-            unit="cps",
+            unit=PER_SECOND,
+            names_zeros=False,
             stacked=True,
         ),
         Panel(
@@ -273,13 +278,15 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
                 (_rate("lossgate_fetch_retries_total"), "fetched again"),
                 (_rate("lossgate_retries_scheduled_total", by="reason"), "put off: {{reason}}"),
             ),
-            unit="cps",
+            unit=PER_SECOND,
+            names_zeros=False,
         ),
         Panel(
             "Dead letters by reason",
             "Events that can't be read, and those that killed their worker (QUARANTINED).",
             ((_rate("lossgate_dead_letters_total", by="reason"), "{{reason}}"),),
-            unit="cps",
+            unit=PER_SECOND,
+            names_zeros=False,
             stacked=True,
         ),
         Panel(
@@ -290,7 +297,8 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
                 (_rate("lossgate_transactions_total", more=', result="aborted"'), "transactions aborted"),
                 (_rate("lossgate_stale_outcomes_total"), "stale outcomes"),
             ),
-            unit="cps",
+            unit=PER_SECOND,
+            names_zeros=False,
         ),
         Panel(
             "What waits",
@@ -300,6 +308,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
                 (_gauge("lossgate_waiting_for_registry"), "partitions, for the registry"),
                 (_gauge("lossgate_not_due_partitions"), "partitions, for a retry"),
             ),
+            names_zeros=False,
         ),
     ),
     "Process": (
@@ -341,20 +350,20 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "Partitions",
             "Held by each worker. One without partitions of the deliveries topic does nothing but retries.",
             ((_gauge("lossgate_assigned_partitions", by="instance, topic"), "{{instance}} {{topic}}"),),
-            width=6,
+            width=10,
         ),
         Panel(
             "CPU",
             "Cores used by the worker, its decoder children not counted.",
             ((_rate("process_cpu_seconds_total", by="instance"), "{{instance}}"),),
-            width=6,
+            width=4,
         ),
         Panel(
             "Traces",
             "Spans by what became of them; failed or dropped ones mean that the collector is away or slow.",
             ((_rate("lossgate_spans_total", by="result"), "{{result}}"),),
-            unit="cps",
-            width=6,
+            unit=PER_SECOND,
+            width=4,
         ),
     ),
 }

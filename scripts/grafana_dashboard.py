@@ -4,12 +4,13 @@ import json
 from typing import Any, Final
 
 from scripts.chart_readme import CHART
-from scripts.dashboard_panels import ROWS, Panel
+from scripts.dashboard_panels import PER_SECOND, ROWS, Panel
 
 DASHBOARD: Final = CHART / "dashboards" / "lossgate.json"
 
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
-_STAT_HEIGHT, _HEIGHT = 4, 8
+_HEIGHTS: Final = {"stat": 3, "timeseries": 8, "bargauge": 10}
+_LEAST_TOP: Final = {PER_SECOND: 0.1, "short": 1}  # of an axis; Grafana's is 100 where all is 0
 _WIDTH: Final = 24
 
 
@@ -27,7 +28,7 @@ def dashboard() -> str:
         for panel in row:
             if left + panel.width > _WIDTH:
                 left, top = 0, top + height
-            height = _STAT_HEIGHT if panel.kind == "stat" else _HEIGHT
+            height = _HEIGHTS[panel.kind]
             place = {"h": height, "w": panel.width, "x": left, "y": top}
             panels.append({"id": len(panels) + 1, "gridPos": place, **_panel(panel)})
             left += panel.width
@@ -70,7 +71,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
             }
             for number, (expression, legend) in enumerate(panel.queries)
         ],
-        "fieldConfig": {"defaults": _defaults(panel), "overrides": []},
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": [] if panel.names_zeros else [_ZEROS_UNNAMED]},
         "options": _OPTIONS[panel.kind],
     }
 
@@ -97,6 +98,8 @@ def _defaults(panel: Panel) -> dict[str, Any]:
             "spanNulls": False,
             "stacking": {"group": "A", "mode": "normal" if panel.stacked else "none"},
         }
+        if panel.unit in _LEAST_TOP:
+            defaults["custom"]["axisSoftMax"] = _LEAST_TOP[panel.unit]
     return {name: value for name, value in defaults.items() if value is not None}
 
 
@@ -124,9 +127,19 @@ def _label_variable(name: str, label: str, query: str) -> dict[str, Any]:
     }
 
 
+_ZEROS_UNNAMED: Final = {
+    "matcher": {"id": "byValue", "options": {"reducer": "allIsZero", "op": "gte", "value": 0}},
+    "properties": [{"id": "custom.hideFrom", "value": {"legend": True, "tooltip": True, "viz": False}}],
+}
 _REDUCED: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
-    "stat": {"reduceOptions": _REDUCED, "colorMode": "value", "graphMode": "none", "textMode": "value"},
+    "stat": {
+        "reduceOptions": _REDUCED,
+        "colorMode": "value",
+        "graphMode": "none",
+        "textMode": "auto",
+        "text": {"titleSize": 14},
+    },
     "bargauge": {"reduceOptions": _REDUCED, "orientation": "horizontal", "displayMode": "basic", "showUnfilled": True},
     "timeseries": {
         "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},

@@ -70,6 +70,12 @@ def test_legends_name_labels_that_are_there() -> None:
                 assert any(label in group for group in groups), panel["title"]
 
 
+def test_titles_fit_their_panels() -> None:
+    """Grafana cuts what is too long: "Verdicts …" over a number says nothing on a laptop's screen."""
+    for panel in PANELS:
+        assert len(panel["title"]) <= 3.4 * panel["gridPos"]["w"], panel["title"]
+
+
 def test_panels_lie_side_by_side() -> None:
     """Grafana pushes panels that overlap somewhere else; ids must differ."""
     assert len({panel["id"] for panel in MADE["panels"]}) == len(MADE["panels"])
