@@ -12,6 +12,7 @@ import keras
 import model.layers  # noqa: F401
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
 from model.errors import ArtefactError
+from model.grid.follow import FOLLOWER_NAME
 from model.grid.names import GRIDS
 from model.grid.search import SEARCH_NAME
 from model.network import SPECTROGRAM_NAME
@@ -27,7 +28,7 @@ class Artefact:
     """A network with everything needed to read its numbers."""
 
     network: keras.Model
-    """From ``model.network.join_detector``; its two parts are called one by one."""
+    """From ``model.network.join_detector``; its three parts are called one by one."""
     name: str
     version: str
     sha256: str
@@ -44,8 +45,13 @@ class Artefact:
 
     @property
     def search(self) -> keras.Model:
-        """The part that searches one segment for frame grids: ``samples`` to ``grid``."""
+        """The part that searches one segment for frame grids: ``samples`` to ``grid_scores``."""
         return self.network.get_layer(SEARCH_NAME)
+
+    @property
+    def follower(self) -> keras.Model:
+        """The part that follows candidates through a segment: ``followed`` and ``offsets`` to ``frames``."""
+        return self.network.get_layer(FOLLOWER_NAME)
 
 
 def default_model_dir() -> Path:
@@ -144,7 +150,7 @@ def save_artefact(
 
     Args:
         folder: created where missing; existing files are replaced.
-        network: both parts joined, with the input length they are to be served at.
+        network: all parts joined, with the input length they are to be served at.
         name: of the architecture.
         version: of this training.
         calibration: fitted on validation sources.

@@ -75,22 +75,26 @@ def build_network(
     return keras.Model(samples, outputs, name=SPECTROGRAM_NAME)
 
 
-def join_detector(spectrogram: keras.Model, search: keras.Model) -> keras.Model:
-    """Join the two networks into the one model that is saved.
+def join_detector(spectrogram: keras.Model, search: keras.Model, follower: keras.Model) -> keras.Model:
+    """Join the three networks into the one model that is saved.
 
-    They keep inputs of their own: all segments of a track are heard, one is searched.
+    They keep inputs of their own: all segments of a track are heard, some are searched, some are followed.
 
     Args:
         spectrogram: from ``build_network``.
         search: from ``model.grid.search.build_grid_search``.
+        follower: from ``model.grid.follow.build_follower``.
 
     Returns:
-        A model from ``samples`` and ``searched`` to the outputs of both.
+        A model from ``samples``, ``searched``, ``followed`` and ``offsets`` to the outputs of all three.
     """
     samples = keras.Input(spectrogram.input_shape[1:], dtype="float32", name="samples")
     searched = keras.Input(search.input_shape[1:], dtype="float32", name="searched")
+    followed = {
+        name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name) for name, tensor in follower.input.items()
+    }
     return keras.Model(
-        {"samples": samples, "searched": searched},
-        {**spectrogram(samples), **search(searched)},
+        {"samples": samples, "searched": searched, **followed},
+        {**spectrogram(samples), **search(searched), **follower(followed)},
         name="lossgate_detector",
     )

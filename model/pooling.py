@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from model.bitrate import FEATURES, BitrateScale, features
 from model.constants import BITRATE_CLASSES, FAMILIES, SILENCE_DBFS
 from model.errors import ArtefactError
-from model.grid.combine import TrackSearch
 from model.grid.names import FAMILY_INDICES, GRIDS
+from model.grid.track_search import TrackSearch
 
 _POSITIVE = frozenset({"slope", "family_temperature"})
 _NOT_NEGATIVE = frozenset({"grid_slope", "grid_family_weight"})

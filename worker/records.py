@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # it brings TensorFlow, which commands and decoder processes do without
-    from model.grid.combine import TrackSearch
+    from model.grid.track_search import TrackSearch
 
 
 class Decision(StrEnum):

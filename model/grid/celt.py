@@ -68,7 +68,8 @@ class ResampledCeltEvidence(OffsetEvidence):
         super().__init__(stretches=stretches, **kwargs)
         self.phase = phase
         self._kernel = kernel(phase).astype(np.float32)
-        self.needed = self.offsets + self._kernel.shape[0] - 1
+        self.window = self._kernel.shape[0]
+        self.needed = self.offsets + self.window - 1
 
     def positions(self) -> NDArray[np.float64]:
         """Return each line's frequency as a fraction of 22.05 kHz."""
@@ -76,8 +77,11 @@ class ResampledCeltEvidence(OffsetEvidence):
 
     def coefficients(self, channels: Any) -> Any:
         """(2, m) -> (2, 882, lines)."""
-        windows = every_offset(channels, self.offsets, self._kernel.shape[0])
-        return ops.matmul(windows, ops.convert_to_tensor(self._kernel))
+        return self.frame_coefficients(every_offset(channels, self.offsets, self.window))
+
+    def frame_coefficients(self, frames: Any) -> Any:
+        """(2, frames, window) -> (2, frames, lines)."""
+        return ops.matmul(frames, ops.convert_to_tensor(self._kernel))
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor takes."""

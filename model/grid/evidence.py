@@ -13,6 +13,7 @@ from model.grid.constants import (
     HOLE_SHARE,
     HOLE_WIDTH,
     LSB_PER_UNIT,
+    QUIET_COUNT,
     RELATIVE_HOLE_WIDTH,
     STEADY,
     UNSTEADY,
@@ -41,7 +42,8 @@ class OffsetEvidence(keras.layers.Layer):
     """Base of the families' layers: (b, n, 2) -> (b, statistics * HALVES, offsets + 1, BANDS, CHANNELS).
 
     A subclass gives ``offsets``, ``needed`` (samples a stretch), ``positions`` (fractions
-    of Nyquist, one a coefficient) and ``coefficients``.
+    of Nyquist, one a coefficient) and ``coefficients``; and, for frames that are read one by one
+    (``model.grid.follow``), ``window``, ``stride`` and ``frame_coefficients``.
 
     The evidence of an offset is the weighted soft count of holes
 
@@ -66,9 +68,15 @@ class OffsetEvidence(keras.layers.Layer):
     """
 
     statistics = 2
+    hole_statistics = 2
+    """The first so many count holes: never negative, and with a long tail."""
 
     offsets: int
     needed: int
+    window: int
+    """Samples under one frame's transform."""
+    stride = 1
+    """Every so many frames one is read where frames are followed; many short ones would cost more than they tell."""
     band_edges = BAND_EDGES
     pair_scale = 0.5**0.5  # mid and side keep the unit noise gain
 
@@ -89,26 +97,38 @@ class OffsetEvidence(keras.layers.Layer):
         """(2, m) left and right -> (2, offsets, coefficients), unit noise gain."""
         raise NotImplementedError
 
+    def prepared(self, channels: Any) -> Any:
+        """Return left and right (2, m) as ``frame_coefficients`` wants them to be cut."""
+        return channels
+
+    def frame_coefficients(self, frames: Any) -> Any:
+        """(2, frames, window) -> (2, frames, coefficients), as ``coefficients``; the order is ``positions``'."""
+        raise NotImplementedError
+
     def in_order(self, rows: Any) -> Any:
         """Sort rows by offset, where ``coefficients`` does not."""
         return rows
 
-    def soft_counts(self, channel: Any, steady: Any) -> list[tuple[Any, Any]]:
+    def soft_counts(self, channel: Any, level: Any, steady: Any) -> list[tuple[Any, Any]]:
         """Count holes, softly.
 
         Args:
-            channel: (offsets, coefficients).
+            channel: (..., coefficients).
+            level: RMS of each coefficient around there, of a shape that ``channel`` broadcasts with.
             steady: (coefficients,), 1 where the band keeps its level over all offsets, 0 where it is silent in between.
 
         Returns:
-            For each statistic hits of the same shape, and a weight a coefficient.
+            For each statistic hits of ``channel``'s shape, and weights of ``level``'s.
         """
         power = ops.square(channel)
-        level = ops.sqrt(ops.mean(power, axis=0))
         exact = ops.exp(power * (-0.5 / HOLE_WIDTH**2)), ops.log1p((HOLE_SHARE / HOLE_WIDTH) * level)
         width = ops.maximum(RELATIVE_HOLE_WIDTH * level, HOLE_WIDTH)
         relative = ops.exp(power * (-0.5 / ops.square(width))), steady * ops.log1p(HOLE_SHARE * level / width)
         return [exact, relative]
+
+    def stabilised(self, statistic: int, counts: Any) -> Any:
+        """Return counts of single frames on a scale on which no single frame decides; the same shape."""
+        return ops.sqrt(counts + QUIET_COUNT) if statistic < self.hole_statistics else counts
 
     def _one_stretch(self, stretch: Any) -> Any:
         """(m, 2) -> (offsets + 2, statistics * CHANNELS * BANDS): counts, sum of w^2, sum of w."""
@@ -117,12 +137,14 @@ class OffsetEvidence(keras.layers.Layer):
         bands = ops.convert_to_tensor(band_matrix(self.positions(), self.band_edges))
         rows: list[list[Any]] = [[] for _ in range(self.statistics)]
         for channel in (left, right, self.pair_scale * (left + right), self.pair_scale * (left - right)):
-            energy = ops.matmul(ops.square(channel), bands)
+            power = ops.square(channel)
+            level = ops.sqrt(ops.mean(power, axis=0))
+            energy = ops.matmul(power, bands)
             energy = energy / (ops.mean(energy, axis=0, keepdims=True) + 1e-6)
             audible = ops.minimum(energy / AUDIBLE_SHARE, 1.0)
             steadiness = ops.clip((ops.min(energy, axis=0) - UNSTEADY) / (STEADY - UNSTEADY), 0.0, 1.0)
             steady = ops.matmul(bands, steadiness[:, None])[:, 0]
-            for statistic, (hits, weight) in enumerate(self.soft_counts(channel, steady)):
+            for statistic, (hits, weight) in enumerate(self.soft_counts(channel, level, steady)):
                 columns = weight[:, None] * bands
                 count = self.in_order(audible * ops.matmul(hits, columns))
                 squares = ops.sum(weight[:, None] * columns, axis=0, keepdims=True)

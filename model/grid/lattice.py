@@ -22,16 +22,17 @@ class AC3LatticeEvidence(MDCTEvidence):
 
     band_edges = LATTICE_BAND_EDGES
     statistics = 1
+    hole_statistics = 0
     pair_scale = 0.5  # AC-3 codes (L + R) / 2 and (L - R) / 2, on the same lattice
 
     def __init__(self, stretches: int, **kwargs: Any) -> None:
         """Search ``stretches`` stretches of every segment."""
         super().__init__(AC3_HOP, "kbd", stretches, alpha=AC3_KBD_ALPHA, **kwargs)
 
-    def soft_counts(self, channel: Any, steady: Any) -> list[tuple[Any, Any]]:  # noqa: ARG002 - its step is fixed
-        """(offsets, lines) -> nearness to the lattices, all lines weighing the same."""
+    def soft_counts(self, channel: Any, level: Any, steady: Any) -> list[tuple[Any, Any]]:  # noqa: ARG002 - fixed step
+        """(..., lines) -> nearness to the lattices, all lines weighing the same."""
         near = [ops.cos(channel * np.float32(2.0 * np.pi / step)) for step in AC3_STEPS]
-        return [(sum(near[1:], near[0]) / len(near), ops.ones_like(channel[0]))]
+        return [(sum(near[1:], near[0]) / len(near), ops.ones_like(level))]
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor takes."""

@@ -12,6 +12,8 @@ from model.grid.evidence import OffsetEvidence
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import named
 
+_SHORT_STEP = 512  # samples between followed frames that are shorter
+
 
 @keras.saving.register_keras_serializable("lossgate")
 class MDCTEvidence(OffsetEvidence):
@@ -35,9 +37,11 @@ class MDCTEvidence(OffsetEvidence):
     ) -> None:
         """Precompute window and twiddle factors."""
         super().__init__(stretches=stretches, **kwargs)
-        self.frame, self.window, self.alpha, self.preemphasis = frame, window, alpha, preemphasis
+        self.frame, self.shape_name, self.alpha, self.preemphasis = frame, window, alpha, preemphasis
         self.offsets = frame
         self.needed = 3 * frame
+        self.window = 2 * frame
+        self.stride = max(1, _SHORT_STEP // frame)
         shape = named(window, frame, alpha)[::2].astype(np.float32)
         quarter = np.ones(frame // 4, dtype=np.float32)
         # The signs of the fold; the window is symmetric, so both halves read it alike.
@@ -66,9 +70,7 @@ class MDCTEvidence(OffsetEvidence):
 
         The offsets come in two halves, even ones first: ``in_order`` puts them right.
         """
-        if self.preemphasis:
-            emphasised = channels[:, 1:] - self.preemphasis * channels[:, :-1]
-            channels = ops.concatenate([channels[:, :1], emphasised], axis=1)
+        channels = self.prepared(channels)
         # The algorithm pairs samples 2n from the front with samples 2n from the back.  At
         # offsets of one parity these are two sequences without gaps; a strided read of
         # all windows would take longer than the FFT.
@@ -77,11 +79,27 @@ class MDCTEvidence(OffsetEvidence):
         rows = self.frame // 2
         fronts = ops.reshape(ops.stack([even, odd], axis=1), (4, -1))
         backs = ops.reshape(ops.stack([odd, next_even], axis=1), (4, -1))
-        front = ops.split(every_offset(fronts, rows, self.frame) * self._front, 4, axis=-1)
-        back = ops.split(every_offset_reversed(backs, rows, self.frame) * self._back, 4, axis=-1)
+        lines = self._lines_of(every_offset(fronts, rows, self.frame), every_offset_reversed(backs, rows, self.frame))
+        return ops.reshape(lines, (2, self.frame, self._lines.size))
+
+    def prepared(self, channels: Any) -> Any:
+        """Apply the pre-emphasis, if there is one: (2, m) -> (2, m)."""
+        if not self.preemphasis:
+            return channels
+        emphasised = channels[:, 1:] - self.preemphasis * channels[:, :-1]
+        return ops.concatenate([channels[:, :1], emphasised], axis=1)
+
+    def frame_coefficients(self, frames: Any) -> Any:
+        """(2, frames, 2 * frame) -> (2, frames, lines)."""
+        return self._lines_of(frames[..., ::2], ops.flip(frames[..., 1::2], axis=-1))
+
+    def _lines_of(self, front: Any, back: Any) -> Any:
+        """Every second sample of each window from its front and from its back, (..., frame) -> (..., lines)."""
+        front = ops.split(front * self._front, 4, axis=-1)
+        back = ops.split(back * self._back, 4, axis=-1)
         real = ops.concatenate([front[3] + back[1], front[0] + back[2]], axis=-1)
         imaginary = ops.concatenate([front[1] + back[3], front[2] + back[0]], axis=-1)
-        return ops.reshape(self._dct4(real, imaginary), (2, self.frame, self._lines.size))
+        return self._dct4(real, imaginary)
 
     def _dct4(self, real: Any, imaginary: Any) -> Any:
         """Folded samples (c, rows, M / 2), complex, to lines (c, rows, lines)."""
@@ -101,7 +119,7 @@ class MDCTEvidence(OffsetEvidence):
         return {
             **super().get_config(),
             "frame": self.frame,
-            "window": self.window,
+            "window": self.shape_name,
             "alpha": self.alpha,
             "preemphasis": self.preemphasis,
         }

@@ -1,5 +1,6 @@
 """MPEG-1 layers II and III: the polyphase filterbank, and the hybrid on top of it."""
 
+import functools
 from typing import Any
 
 import keras
@@ -22,11 +23,17 @@ _CA = (_ALIAS / np.sqrt(1.0 + _ALIAS**2)).astype(np.float32)
 _SUBBANDS = np.arange(int(BAND_EDGES[0] * MPEG_SUBBANDS), int(BAND_EDGES[-1] * MPEG_SUBBANDS) + 2)
 
 
-def subband_samples(channels: Any, count: int) -> Any:
-    """(c, m) -> (c, count, subbands): a polyphase analysis at every sample, unit noise gain."""
+@functools.cache
+def _subband_kernel() -> NDArray[np.float32]:
+    """Return the polyphase filters of the subbands that are looked at, unit noise gain: shape (512, subbands)."""
     matrix = analysis_matrix(_SUBBANDS)
-    matrix = (matrix / np.sqrt((matrix**2).sum(axis=0))).astype(np.float32)
-    return ops.matmul(every_offset(channels, count, MPEG_TAPS), ops.convert_to_tensor(matrix))
+    kernel: NDArray[np.float32] = (matrix / np.sqrt((matrix**2).sum(axis=0))).astype(np.float32)
+    return kernel
+
+
+def subband_samples(channels: Any, count: int) -> Any:
+    """(c, m) -> (c, count, subbands): a polyphase analysis at every sample."""
+    return ops.matmul(every_offset(channels, count, MPEG_TAPS), ops.convert_to_tensor(_subband_kernel()))
 
 
 def _long_block() -> NDArray[np.float64]:
@@ -46,8 +53,9 @@ class HybridEvidence(OffsetEvidence):
     """
 
     offsets = MP3_GRANULE
+    window = MPEG_TAPS + MPEG_SUBBANDS * (_LONG - 1)  # 1,632 samples: 36 overlapping slots
     # The first of 512 taps to the last subband sample of the last alignment.
-    needed = MPEG_TAPS + MP3_GRANULE + MPEG_SUBBANDS * (_LONG - 1) - 1
+    needed = window + MP3_GRANULE - 1
 
     def positions(self) -> NDArray[np.float64]:
         """Return each line's frequency as a fraction of Nyquist: line-major, subbands inside."""
@@ -74,6 +82,10 @@ class HybridEvidence(OffsetEvidence):
         lines = ops.transpose(_butterflies(lines), (0, 1, 3, 2, 4))
         return ops.reshape(lines, (2, MP3_GRANULE, _LINES * subbands))
 
+    def frame_coefficients(self, frames: Any) -> Any:
+        """(2, granules, window) -> (2, granules, 18 * subbands): polyphase, MDCT and butterflies in one matrix."""
+        return ops.matmul(frames, ops.convert_to_tensor(_granule_kernel()))
+
 
 def _butterflies(lines: Any) -> Any:
     """Undo the decoder's alias reduction: (c, q, 18 lines, phases, subbands) -> the same."""
@@ -86,6 +98,25 @@ def _butterflies(lines: Any) -> Any:
     return ops.concatenate([low, lines[:, :, count:-count], ops.flip(high, axis=2)], axis=2)
 
 
+@functools.cache
+def _granule_kernel() -> NDArray[np.float32]:
+    """Return what the hybrid makes of a granule's window: shape (1632, 18 * subbands)."""
+    matrix = _subband_kernel()
+    slots = np.zeros((_LONG, HybridEvidence.window, _SUBBANDS.size))
+    for slot in range(_LONG):
+        slots[slot, slot * MPEG_SUBBANDS : slot * MPEG_SUBBANDS + MPEG_TAPS] = matrix
+    slots[1::2, :, _SUBBANDS % 2 == 1] *= -1.0  # frequency inversion
+    lines = np.tensordot(_long_block(), slots, axes=1)
+    # The butterflies, on (18, 1632, subbands): line i from the top of a subband with line i of the next one.
+    mixed = lines.copy()
+    for i, (cs, ca) in enumerate(zip(_CS, _CA, strict=True)):
+        above, below = lines[i, :, 1:], lines[-1 - i, :, :-1]
+        mixed[i, :, 1:] = above * cs - below * ca
+        mixed[-1 - i, :, :-1] = below * cs + above * ca
+    kernel: NDArray[np.float32] = mixed.transpose(1, 0, 2).reshape(HybridEvidence.window, -1).astype(np.float32)
+    return kernel
+
+
 @keras.saving.register_keras_serializable("lossgate")
 class SubbandEvidence(OffsetEvidence):
     """Holes of MP2's quantised subband samples: (b, n, 2) -> (b, 2 * HALVES, 33, BANDS, CHANNELS).
@@ -94,6 +125,8 @@ class SubbandEvidence(OffsetEvidence):
     """
 
     offsets = MPEG_SUBBANDS
+    window = _LAYER_2_FRAME + MPEG_TAPS - MPEG_SUBBANDS  # 36 overlapping slots
+    stride = _LAYER_2_FRAME // MPEG_SUBBANDS
     needed = _LAYER_2_FRAME + MPEG_TAPS - 1
 
     def positions(self) -> NDArray[np.float64]:
@@ -107,6 +140,13 @@ class SubbandEvidence(OffsetEvidence):
         samples = subband_samples(channels, _LAYER_2_FRAME)
         samples = ops.reshape(samples, (2, slots, MPEG_SUBBANDS, subbands))
         return ops.reshape(ops.transpose(samples, (0, 2, 1, 3)), (2, MPEG_SUBBANDS, slots * subbands))
+
+    def frame_coefficients(self, frames: Any) -> Any:
+        """(2, frames, window) -> (2, frames, slots * subbands)."""
+        slots = _LAYER_2_FRAME // MPEG_SUBBANDS
+        taps = ops.stack([frames[..., slot * MPEG_SUBBANDS :][..., :MPEG_TAPS] for slot in range(slots)], axis=2)
+        samples = ops.matmul(taps, ops.convert_to_tensor(_subband_kernel()))
+        return ops.reshape(samples, (2, -1, slots * _SUBBANDS.size))
 
     def hop(self) -> int:
         """One frame: the 32 offsets repeat in it."""

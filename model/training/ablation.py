@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import TrackSearch
+from model.grid.track_search import TrackSearch
 from model.training import calibrate
 from model.training.evaluate import judge
 from model.training.scoring import ScoredItem

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from model.artefact import Artefact
 from model.bandwidth import segment_levels_dbfs
 from model.constants import SEGMENT_SAMPLES
-from model.grid.combine import search_track
 from model.grid.search import by_promise
+from model.grid.track_search import search_track
 from model.pooling import pool
 from model.training.bench import INSERT, BenchTrack, Item
 from model.training.progress import Progress
@@ -30,6 +30,10 @@ def segment_probabilities(artefact: Artefact, segments: NDArray[np.float32]) -> 
         answer = artefact.search.predict_on_batch(segments[index : index + 1])["grid_scores"]
         return np.asarray(answer, dtype=np.float64)[0]
 
+    def follow(index: int, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+        cut = {"followed": np.repeat(segments[index : index + 1], len(offsets), axis=0), "offsets": offsets}
+        return np.asarray(artefact.follower.predict_on_batch(cut)["frames"], dtype=np.float64)
+
     starts = [index * SEGMENT_SAMPLES for index in range(len(segments))]
     score = pool(
         outputs["lossy_logit"],
@@ -37,7 +41,7 @@ def segment_probabilities(artefact: Artefact, segments: NDArray[np.float32]) -> 
         outputs["bitrate_logits"],
         artefact.calibration,
         segment_levels_dbfs(segments),
-        search_track(run, by_promise(segments), starts, None),
+        search_track(run, follow, by_promise(segments), starts, None),
     )
     return np.array(score.segment_probabilities)
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from model.artefact import POLICY_FILE, load_artefact, save_artefact
+from model.grid.follow import build_follower
 from model.grid.search import build_grid_search
 from model.network import join_detector
 from model.policy import Policy
@@ -56,7 +57,7 @@ def release(
     policy = calibrate.fit_policy(scored, fitted, version)
     groups = sorted({group for one in scored for group in one.bench.track.groups})
     facts = {"calibration_items": len(scored), "calibration_groups": groups}
-    detector = join_detector(network, build_grid_search())
+    detector = join_detector(network, build_grid_search(), build_follower())
     save_artefact(out, detector, name=NAME, version=version, calibration=fitted, extra={**extra, **facts})
     write_policy(policy, out)
     load_artefact(out)  # what cannot be loaded must not be released

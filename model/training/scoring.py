@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.bandwidth import measure_bandwidth_hz, segment_levels_dbfs
 from model.constants import SEGMENT_SAMPLES
-from model.grid.combine import TrackSearch
+from model.grid.track_search import TrackSearch
 from model.training.bench import BenchTrack, Item
 from model.training.progress import Progress
 

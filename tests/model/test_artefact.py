@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import keras
@@ -21,20 +22,35 @@ from model.artefact import (
 from model.bandwidth import segment_levels_dbfs
 from model.constants import FAMILIES, SEGMENT_SAMPLES
 from model.errors import ArtefactError
-from model.grid.combine import SCORES, search_track
+from model.grid.combine import SCORES, SHAPES
+from model.grid.evidence import HALVES
+from model.grid.follow import STATISTICS, build_follower
+from model.grid.names import GRIDS
 from model.grid.search import build_grid_search
+from model.grid.track_search import search_track
 from model.network import build_network, join_detector
 from model.pooling import Calibration, pool
 
 GOLDEN = Path(__file__).parent / "golden_outputs.npz"
+_OFFSETS = np.array([[7 * index % SHAPES[grid][-1] for index, grid in enumerate(GRIDS)]], np.int32)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small artefact; to build its networks takes seconds."""
+    folder = tmp_path_factory.mktemp("saved")
+    keras.utils.set_random_seed(1)
+    network = join_detector(
+        build_network(filters=(2, 2, 2, 2)), build_grid_search(effort=0.01), build_follower(effort=0.01)
+    )
+    save_artefact(folder, network, name="tiny", version="1", calibration=Calibration(bias=-0.5), extra={"seed": 1})
+    return folder
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A small artefact, freshly saved."""
-    keras.utils.set_random_seed(1)
-    network = join_detector(build_network(filters=(2, 2, 2, 2)), build_grid_search(effort=0.01))
-    save_artefact(tmp_path, network, name="tiny", version="1", calibration=Calibration(bias=-0.5), extra={"seed": 1})
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may damage."""
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -51,6 +67,9 @@ def test_what_is_saved_comes_back(folder: Path) -> None:
     assert artefact.calibration == Calibration(bias=-0.5)
     assert artefact.sha256 == file_sha256(folder / NETWORK_FILE)
     assert artefact.metadata["seed"] == 1
+    assert artefact.spectrogram.output["lossy_logit"].shape == (None,)
+    assert artefact.search.output["grid_scores"].shape == (None, SCORES)
+    assert artefact.follower.output["frames"].shape == (None, len(GRIDS), STATISTICS, HALVES, 2)
 
 
 def test_changed_weights_are_refused(folder: Path) -> None:
@@ -102,13 +121,18 @@ def test_the_released_detector_is_small_and_complete(released: Artefact) -> None
     assert (default_model_dir() / NETWORK_FILE).stat().st_size < 4_000_000
     assert released.spectrogram.input_shape == (None, SEGMENT_SAMPLES, 2)
     assert released.search.output["grid_scores"].shape == (None, SCORES)
+    assert released.follower.output["frames"].shape == (None, len(GRIDS), STATISTICS, HALVES, 2)
     for key in ("train_command", "git_revision", "training_manifest_sha256", "settings", "calibration_groups"):
         assert released.metadata.get(key), key
 
 
 def test_the_released_detector_gives_its_golden_outputs(released: Artefact, music: NDArray[np.float32]) -> None:
     """Guards every number on the way from samples to logits, across versions and machines."""
-    outputs = {**released.spectrogram.predict_on_batch(music), **released.search.predict_on_batch(music[:1])}
+    outputs = {
+        **released.spectrogram.predict_on_batch(music),
+        **released.search.predict_on_batch(music[:1]),
+        **released.follower.predict_on_batch({"followed": music[:1], "offsets": _OFFSETS}),
+    }
     if os.environ.get("LOSSGATE_WRITE_GOLDEN"):  # after a new release: set it once, look at the change, commit
         np.savez(GOLDEN, sha256=released.sha256, **outputs)
     with np.load(GOLDEN) as golden:
@@ -116,6 +140,9 @@ def test_the_released_detector_gives_its_golden_outputs(released: Artefact, musi
         for key in ("lossy_logit", "family_logits", "bitrate_logits"):
             np.testing.assert_allclose(np.asarray(outputs[key]), golden[key], atol=5e-3, err_msg=key)
         np.testing.assert_allclose(outputs["grid_scores"], golden["grid_scores"], rtol=1e-2, atol=0.05, err_msg="grid")
+        spread = np.sqrt(golden["frames"][..., 1])
+        np.testing.assert_allclose(outputs["frames"][..., 1], spread**2, rtol=1e-2, atol=1e-6, err_msg="frames")
+        assert (np.abs(outputs["frames"][..., 0] - golden["frames"][..., 0]) <= 0.05 * spread).all()
 
 
 def test_the_released_detector_scores_silence_without_a_verdict(released: Artefact) -> None:
@@ -123,7 +150,14 @@ def test_the_released_detector_scores_silence_without_a_verdict(released: Artefa
     silence = np.zeros((2, SEGMENT_SAMPLES, 2), dtype=np.float32)
     outputs = released.spectrogram.predict_on_batch(silence)
     row = released.search.predict_on_batch(silence[:1])["grid_scores"][0]
-    search = search_track(lambda _: row, (1, 0), (0, SEGMENT_SAMPLES), 2)
+
+    def follow(index: int, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+        # Row by row: each other number of rows would be traced anew.
+        cuts = [{"followed": silence[index : index + 1], "offsets": row[None].astype(np.int32)} for row in offsets]
+        return np.concatenate([released.follower.predict_on_batch(cut)["frames"] for cut in cuts]).astype(np.float64)
+
+    search = search_track(lambda _: row, follow, (1, 0), (0, SEGMENT_SAMPLES), 2)
+    assert search.followed
     assert np.isfinite(search.table).all()
     assert search.best_z < 1.0
     score = pool(

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from model.bitrate import FEATURES, BitrateScale
 from model.constants import BITRATE_CLASSES, FAMILIES
 from model.errors import ArtefactError
-from model.grid.combine import COLUMNS, TrackSearch
+from model.grid.combine import COLUMNS
 from model.grid.names import FAMILY_OF_GRID, GRIDS
+from model.grid.track_search import TrackSearch
 from model.pooling import Calibration, GridFinding, evidence, family_evidence, pool
 
 PLAIN = Calibration()

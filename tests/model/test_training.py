@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +18,12 @@ from model.__main__ import app
 from model.artefact import load_artefact
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES, bitrate_class_index
 from model.grid.combine import SHAPES
+from model.grid.evidence import HALVES
+from model.grid.follow import STATISTICS, build_follower
+from model.grid.following import CANDIDATES, KEPT
 from model.grid.names import GRIDS
 from model.grid.search import build_grid_search
+from model.grid.track_search import TrackSearch, search_track
 from model.policy import Policy
 from model.training import bench, codecs, grid_search, mastering, rendering, round_trip, sources, tracks
 from model.training.bench import Item
@@ -196,49 +202,183 @@ def test_reliability_by_hand() -> None:
     assert reliability([0.99, 0.99], [False, True])[0] == pytest.approx(0.49)
 
 
-class _Searching:
-    """A search that finds an MP3 grid at the offset 5 of each segment, as far as that segment's first sample says."""
+def _frame_offset(samples: NDArray[np.float32]) -> int:
+    """Where frames begin in a segment that says with its third sample which one it is: at 5 from the track's start."""
+    return (5 - round(float(samples[2, 0])) * SEGMENT_SAMPLES) % SHAPES["mp3"][-1]
+
+
+class _Counting:
+    """Counts what it is asked; a search and a follower both."""
 
     def __init__(self) -> None:
         self.calls = 0
+
+    def compile(self, *, jit_compile: bool) -> None:
+        """Nothing to compile."""
+
+
+class _Searching(_Counting):
+    """A search that finds an MP3 grid, as far as each segment's first sample says."""
 
     def predict_on_batch(self, samples: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Answer a batch of one."""
         self.calls += 1
         scores = {grid: np.zeros(shape, np.float32) for grid, shape in SHAPES.items()}
-        scores["mp3"][0, :, 5] = samples[0, 0, 0]
+        scores["mp3"][0, :, _frame_offset(samples[0])] = samples[0, 0, 0]
         return {"grid_scores": np.concatenate([scores[grid].reshape(-1) for grid in GRIDS])[None]}
 
 
-def test_a_search_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards days of work: scores come back by the name of the item, can be combined anew, and are made once."""
+class _Following(_Counting):
+    """A follower that hears it, as far as each segment's second sample says, and next to nothing elsewhere."""
+
+    def predict_on_batch(self, cut: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Answer a batch of one."""
+        self.calls += 1
+        frames = np.full((1, len(GRIDS), STATISTICS, HALVES, 2), (0.1, 1.0), np.float32)
+        mp3 = GRIDS.index("mp3")
+        if cut["offsets"][0, mp3] == _frame_offset(cut["followed"][0]):
+            frames[0, mp3, 0, :, 0] = cut["followed"][0, 1, 0]
+        return {"frames": frames}
+
+
+@dataclass
+class _Bench:
+    """A track of two items, and the networks that look at it."""
+
+    track: Any
+    search: _Searching
+    follower: _Following
+
+    def calls(self) -> tuple[int, int]:
+        """Segments searched, and segments followed at one set of offsets."""
+        return self.search.calls, self.follower.calls
+
+
+@pytest.fixture
+def small_bench(monkeypatch: pytest.MonkeyPatch) -> _Bench:
+    """A track whose first item has to be followed and whose second is clear at once."""
     audio = np.zeros((5, 64, 2), np.float32)
-    audio[:, 0, 0] = (1.0, 2.0, 11.0, 13.0, 1e9)
+    audio[:, 0, 0] = (1.0, 2.0, 11.0, 13.0, 1e9)  # of the search
+    audio[:, 1, 0] = (6.0, 7.0, 8.0, 9.0, 0.0)  # of the follower
+    audio[:, 2, 0] = np.arange(5)
     audio[:, 30, 0] = (0.1, 0.2, 1e9, 1e8, 1e10)  # the promise
     items = [SimpleNamespace(file=name, condition="") for name in ("original.flac", "mp3:320.flac")]
-    track: Any = SimpleNamespace(track=SimpleNamespace(id="one", split="test"), items=items)
-    network = _Searching()
-    monkeypatch.setattr(grid_search, "build_grid_search", lambda: network)
+    track = SimpleNamespace(track=SimpleNamespace(id="one", split="test"), items=items)
+    small = _Bench(track, _Searching(), _Following())
+    monkeypatch.setattr(grid_search, "build_grid_search", lambda: small.search)
+    monkeypatch.setattr(grid_search, "build_follower", lambda: small.follower)
     monkeypatch.setattr(grid_search, "segments_of", lambda _, item: audio[: 4 if item is items[0] else 5])
+    return small
+
+
+def _rewrite(file: Path, change: Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]) -> None:
+    """Change the arrays of a stored search."""
+    with np.load(file) as stored:
+        arrays = change(dict(stored))
+    np.savez(file, **arrays)
+
+
+def test_a_search_is_kept_and_read_again(tmp_path: Path, small_bench: _Bench) -> None:
+    """Guards days of work: what was found comes back by the name of the item, and is made once."""
+    track = small_bench.track
     assert grid_search.read_search(tmp_path, track) is None
     assert grid_search.run_search([track], tmp_path) == 1
-    calls = network.calls
+    # Three segments of the first item and one of the second; the first item's four at 8, 2, 2 and 2 sets of offsets.
+    assert small_bench.calls() == (4, CANDIDATES + 3 * KEPT)
     assert grid_search.run_search([track], tmp_path) == 0
-    assert network.calls == calls
+    assert small_bench.calls() == (4, CANDIDATES + 3 * KEPT)
     found = grid_search.read_search(tmp_path, track)
     assert found is not None
-    assert {name: search.segments for name, search in found.items()} == {
-        "original.flac": (2, 3, 1),
-        "mp3:320.flac": (4,),  # clear at once, and beyond half precision
-    }
-    assert found["original.flac"].segment_z.max() == 13.0
-    assert found["original.flac"].starts == (2 * SEGMENT_SAMPLES, 3 * SEGMENT_SAMPLES, SEGMENT_SAMPLES)
-    assert math.isfinite(found["mp3:320.flac"].best_z)
-    fewer = grid_search.read_search(tmp_path, track, most=1)
+    first, second = found["original.flac"], found["mp3:320.flac"]
+    assert (first.segments, first.followed) == ((2, 3, 1, 0), True)
+    assert first.starts == tuple(index * SEGMENT_SAMPLES for index in (2, 3, 1, 0))
+    assert (GRIDS[first.best_grid], first.offset_in(first.starts[0])) == ("mp3", (5 - 2 * SEGMENT_SAMPLES) % 576)
+    assert first.segment_z.tolist() == [8.0, 9.0, 7.0, 6.0]
+    assert first.best_z == pytest.approx((2 * (8.0 + 7.0 + 6.0) + 9.0) / 7**0.5)
+    assert (second.segments, second.followed) == ((4,), False)  # clear at once, and beyond half precision
+    assert math.isfinite(second.best_z)
+
+
+def test_what_was_followed_is_kept_to_the_last_bit(tmp_path: Path, small_bench: _Bench) -> None:
+    """Guards the difference between training and serving: what is read is what following said just then."""
+    said: list[TrackSearch] = []
+
+    def noted(*arguments: Any) -> TrackSearch:
+        said.append(search_track(*arguments))
+        return said[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grid_search, "search_track", noted)
+        grid_search.run_search([small_bench.track], tmp_path)
+    read = grid_search.read_search(tmp_path, small_bench.track)
+    assert read is not None
+    for wanted, got in zip(said[-2:], read.values(), strict=True):
+        np.testing.assert_array_equal(got.table, wanted.table)
+        np.testing.assert_array_equal(got.segment_z, wanted.segment_z)
+
+
+def test_fewer_segments_are_read_where_they_are_clear(tmp_path: Path, small_bench: _Bench) -> None:
+    """Guards the trials of fewer segments: they count what was stored of them, and refuse what was never followed."""
+    items = small_bench.track.items
+    grid_search.run_search([small_bench.track], tmp_path)
+    small_bench.track.items = items[1:]
+    fewer = grid_search.read_search(tmp_path, small_bench.track, most=1)
     assert fewer is not None
-    assert fewer["original.flac"].segments == (2,)
+    assert {name: search.segments for name, search in fewer.items()} == {"mp3:320.flac": (4,)}
+
+
+def test_stored_scores_are_completed_by_following_alone(tmp_path: Path, small_bench: _Bench) -> None:
+    """Guards days of work: scores of the time before anything was followed are not computed again."""
+    grid_search.run_search([small_bench.track], tmp_path)
+    wanted = grid_search.read_search(tmp_path, small_bench.track)
+    file = grid_search.searched_file(tmp_path, small_bench.track)
+    _rewrite(file, lambda arrays: {k: v for k, v in arrays.items() if k.rsplit(":", 1)[1] in ("scores", "segments")})
+    assert grid_search.read_search(tmp_path, small_bench.track) is None
+    before = small_bench.calls()
+    assert grid_search.run_search([small_bench.track], tmp_path) == 1
+    assert small_bench.calls() == (before[0], before[1] + CANDIDATES + 3 * KEPT)
+    completed = grid_search.read_search(tmp_path, small_bench.track)
+    assert wanted is not None
+    assert completed is not None
+    assert {name: each.best_z for name, each in completed.items()} == {
+        name: each.best_z for name, each in wanted.items()
+    }
+
+
+def test_only_new_candidates_are_followed(tmp_path: Path, small_bench: _Bench) -> None:
+    """Guards days of work: where one segment's answer is missing, the others are not asked for again."""
+    grid_search.run_search([small_bench.track], tmp_path)
+
+    def without_the_last(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        followed = [f"original.flac:{key}" for key in ("followed_segments", "offsets", "frames")]
+        return {name: value[:-1] if name in followed else value for name, value in arrays.items()}
+
+    _rewrite(grid_search.searched_file(tmp_path, small_bench.track), without_the_last)
+    assert grid_search.read_search(tmp_path, small_bench.track) is None
+    before = small_bench.calls()
+    assert grid_search.run_search([small_bench.track], tmp_path) == 1
+    assert small_bench.calls() == (before[0], before[1] + 1)
+    assert grid_search.read_search(tmp_path, small_bench.track) is not None
+
+
+@pytest.mark.parametrize("missing", ["original.flac:frames", "original.flac:order", "mp3:320.flac", "original.flac"])
+def test_a_search_that_lacks_something_is_refused(tmp_path: Path, small_bench: _Bench, missing: str) -> None:
+    """Guards against half a search: a track of which something was not looked at must not be reported."""
+    grid_search.run_search([small_bench.track], tmp_path)
+    file = grid_search.searched_file(tmp_path, small_bench.track)
+    _rewrite(file, lambda arrays: {key: value for key, value in arrays.items() if not key.startswith(missing)})
+    assert grid_search.read_search(tmp_path, small_bench.track) is None
+    assert grid_search.run_search([small_bench.track], tmp_path) == 1
+    assert grid_search.read_search(tmp_path, small_bench.track) is not None
+
+
+def test_a_search_of_other_grids_is_made_anew(
+    tmp_path: Path, small_bench: _Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards the layout: scores of another length belong to other grids or offsets."""
+    grid_search.run_search([small_bench.track], tmp_path)
     monkeypatch.setattr(grid_search, "SCORES", 7)
-    assert grid_search.read_search(tmp_path, track) is None  # other grids: search again
+    assert grid_search.read_search(tmp_path, small_bench.track) is None
 
 
 @needs_ffmpeg
@@ -248,7 +388,9 @@ def test_from_a_folder_to_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for split in sources.SPLITS:
         monkeypatch.setitem(tracks.SEGMENTS_A_TRACK, split, 1)
         monkeypatch.setitem(bench.ENCODINGS_A_TRACK, split, 7)
-    monkeypatch.setattr(grid_search, "build_grid_search", lambda: build_grid_search(effort=0.05))
+    # Made once and traced, not compiled: that would take minutes.
+    networks = build_grid_search(effort=0.05), build_follower(effort=0.05)
+    monkeypatch.setattr(grid_search, "_networks", lambda: networks)
     for group in range(4):
         folder = tmp_path / "audio" / f"group-{group}"
         folder.mkdir(parents=True)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
-from model.grid.combine import COLUMNS, TrackSearch
+from model.grid.combine import COLUMNS
 from model.grid.names import GRIDS
+from model.grid.track_search import TrackSearch
 from model.policy import Policy
 from model.pooling import Calibration
 from worker import pipeline

@@ -2,7 +2,7 @@
 
 Many lanes call `Detector.score` with the segments of one track each: the spectrogram part hears them all,
 the frame-grid search gets the few that promise most,
-one after another until something is clear.  For each part
+one after another until something is clear, and the follower some more with the offsets that look best.  For each part
 `tf.nondifferentiable_batch_function` (TensorFlow Serving's batcher) joins rows of different calls into one batch,
 pads it to the next bucket, runs the network once and gives each caller its own rows back.
 """
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from model.artefact import Artefact
 from model.constants import SEARCHED_SEGMENTS, SEGMENT_SAMPLES
-from model.grid.combine import search_track
+from model.grid.names import GRIDS
 from model.grid.search import by_promise
+from model.grid.track_search import search_track
 from worker import metrics
 from worker.constants import MAX_WINDOWS_PER_TRACK
 from worker.exceptions import FatalError
@@ -27,11 +28,22 @@ from worker.records import SegmentOutputs
 
 _HEARD = ("lossy_logit", "family_logits", "bitrate_logits")
 _SEARCHED = ("grid_scores",)
+_FOLLOWED = ("frames",)
+
+_SEGMENTS = tf.TensorSpec((None, SEGMENT_SAMPLES, 2), tf.float32)
+_INPUTS = {
+    "spectrogram": {"samples": _SEGMENTS},
+    "search": {"samples": _SEGMENTS},
+    "follow": {"followed": _SEGMENTS, "offsets": tf.TensorSpec((None, len(GRIDS)), tf.int32)},
+}
 
 _batchers = itertools.count()
 
 SEARCH_BUCKETS = (1, 2)
 """Batch sizes of the search, in segments; a track sends one at a time, and it is a hundred times the work."""
+
+FOLLOW_BUCKETS = (2, 8)
+"""Batch sizes of the follower: a track sends one segment with as many sets of offsets as it has candidates."""
 
 _MICROSECONDS_PER_MS = 1_000
 _BATCH_THREADS = 1
@@ -61,6 +73,7 @@ class Detector:
         self._buckets = sorted(set(buckets))
         self._hear = _batched("spectrogram", artefact.spectrogram, _HEARD, self._buckets, batch_timeout_ms, max_callers)
         self._search = _batched("search", artefact.search, _SEARCHED, SEARCH_BUCKETS, batch_timeout_ms, max_callers)
+        self._follow = _batched("follow", artefact.follower, _FOLLOWED, FOLLOW_BUCKETS, batch_timeout_ms, max_callers)
 
     def warm_up(self) -> float:
         """Run every bucket once, so that no delivery pays for tracing; returns the seconds it took."""
@@ -68,6 +81,8 @@ class Detector:
         for run, buckets in ((self._hear, self._buckets), (self._search, SEARCH_BUCKETS)):
             for rows in buckets:
                 run(tf.zeros((rows, SEGMENT_SAMPLES, 2)))
+        for rows in FOLLOW_BUCKETS:
+            self._follow(tf.zeros((rows, SEGMENT_SAMPLES, 2)), tf.zeros((rows, len(GRIDS)), tf.int32))
         return time.monotonic() - started
 
     def score(self, segments: NDArray[np.float32], starts: Sequence[int]) -> SegmentOutputs:
@@ -83,6 +98,9 @@ class Detector:
         try:
             search = search_track(
                 lambda index: self._search(tf.constant(segments[index : index + 1]))[0].numpy()[0],
+                lambda index, offsets: self._follow(
+                    tf.repeat(segments[index : index + 1], len(offsets), axis=0), tf.constant(offsets, tf.int32)
+                )[0].numpy(),
                 by_promise(segments),
                 starts,
                 self._searched_segments or None,
@@ -98,7 +116,8 @@ class Detector:
 def _batched(
     part: str, network: Any, outputs: Sequence[str], buckets: Sequence[int], batch_timeout_ms: float, max_callers: int
 ) -> Any:
-    """Wrap a network in the batcher; returns a callable (n, S, 2) → one tensor per name in `outputs`."""
+    """Wrap a network in the batcher; returns a callable of its inputs → one tensor per name in `outputs`."""
+    inputs = _INPUTS[part]
 
     def count_rows(rows: NDArray[np.int32]) -> NDArray[np.int32]:
         metrics.BATCH_ROWS.labels(part).observe(int(rows))
@@ -114,18 +133,17 @@ def _batched(
         max_enqueued_batches=max(64, 8 * max_callers),
         autograph=False,
     )
-    def run_batch(samples: Any) -> list[Any]:
-        counted = tf.numpy_function(count_rows, [tf.shape(samples)[0]], tf.int32)
+    def run_batch(*rows: Any) -> list[Any]:
+        counted = tf.numpy_function(count_rows, [tf.shape(rows[0])[0]], tf.int32)
         with tf.control_dependencies([counted]):
-            answers = network(samples, training=False)
+            answers = network(rows[0] if len(rows) == 1 else dict(zip(inputs, rows, strict=True)), training=False)
         return [answers[name] for name in outputs]
 
     # TensorFlow finds a batcher's queue by the name of its node: two of the same name would share one queue.
     scope = f"{part}_{next(_batchers)}"
 
-    def run(samples: Any) -> list[Any]:
+    def run(*rows: Any) -> list[Any]:
         with tf.name_scope(scope):
-            return list(run_batch(samples))
+            return list(run_batch(*rows))
 
-    signature = [tf.TensorSpec((None, SEGMENT_SAMPLES, 2), tf.float32)]
-    return tf.function(run, input_signature=signature, autograph=False)
+    return tf.function(run, input_signature=list(inputs.values()), autograph=False)

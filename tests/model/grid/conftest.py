@@ -5,12 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import imageio_ffmpeg
+import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import signal
 
 from model.constants import SEGMENT_SAMPLES
+from model.grid.follow import build_follower
+from model.grid.search import build_grid_search
 
 Encode = Callable[..., NDArray[np.float32]]
 _MARGIN = 8_192  # samples cut off in front at most; the encoders' delay lies in it
@@ -75,3 +78,15 @@ def equalise() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         return np.asarray(_rounded(0.8 * bell).astype(np.float32) / 32_768.0)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def search() -> keras.Model:
+    """The search of the product; to build and to trace it takes seconds."""
+    return build_grid_search()
+
+
+@pytest.fixture(scope="session")
+def follower() -> keras.Model:
+    """The follower of the product."""
+    return build_follower()

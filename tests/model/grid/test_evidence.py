@@ -2,9 +2,11 @@
 
 import keras
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from model.grid.evidence import BANDS, CHANNELS, HALVES, OffsetEvidence
+from model.grid.lattice import AC3LatticeEvidence
 
 _OFFSETS = 40
 _LINES = 400  # a band has 45 of them at least
@@ -94,3 +96,38 @@ def test_each_band_is_steady_or_not_by_itself() -> None:
     relative = _counts(coefficients)[_RELATIVE, _HERE, :, :2]
     assert (relative[:-1] > 4.0).all()
     assert relative[-1].max() < 1e-3
+
+
+def test_each_frame_is_weighed_by_the_level_around_it() -> None:
+    """Guards frames that are followed one by one: each has a level of its own, which must not mix with another's."""
+    layer = _ByHand(_content())
+    levels = np.array([10.0, 1_000.0, 0.0], np.float32)[:, None, None] * np.ones(_LINES, np.float32)
+    channel = levels * np.random.default_rng(8).standard_normal((3, 5, _LINES)).astype(np.float32)
+    steady = np.ones(_LINES, np.float32)
+    together = layer.soft_counts(channel, levels, steady)
+    assert len(together) == layer.statistics
+    for frame in range(3):
+        alone = layer.soft_counts(channel[frame], levels[frame, 0], steady)
+        for (hits, weight), (own_hits, own_weight) in zip(together, alone, strict=True):
+            np.testing.assert_allclose(hits[frame], own_hits, rtol=1e-6)
+            np.testing.assert_allclose(weight[frame, 0], own_weight, rtol=1e-6)
+    exact = together[_EXACT][1]
+    assert float(exact[1].numpy().min()) > float(exact[0].numpy().max()) > 0.0  # the louder, the more a hole is worth
+    assert float(np.abs(exact[2]).max()) == 0.0
+
+
+@pytest.mark.parametrize("statistic", [_EXACT, _RELATIVE])
+def test_no_single_frame_decides(statistic: int) -> None:
+    """Guards the sum over frames: one that is full of holes must not outweigh all others."""
+    layer = _ByHand(_content())
+    counts = np.array([0.0, 1.0, 400.0], np.float32)
+    none, one, many = np.asarray(layer.stabilised(statistic, counts))
+    assert many - none == pytest.approx(20.0, abs=0.2)
+    assert one - none == pytest.approx(1.0, abs=0.2)
+    assert layer.stabilised(statistic, np.array([1e-4], np.float32))[0] - none < 1e-3  # next to nothing is nothing
+
+
+def test_nearness_to_a_lattice_is_added_as_it_is() -> None:
+    """Guards the lattice's sign: half of all nearness is negative and has no root."""
+    counts = np.array([-3.0, 0.0, 5.0], np.float32)
+    np.testing.assert_array_equal(AC3LatticeEvidence(HALVES).stabilised(0, counts), counts)

@@ -8,11 +8,13 @@ import pytest
 from numpy.typing import NDArray
 
 from model.constants import SEGMENT_SAMPLES
-from model.grid.combine import SCORES, combine, unpack
+from model.grid.combine import SCORES, Table, table_of, track_curves, unpack
+from model.grid.follow import build_follower
 from model.grid.names import FAMILY_OF_GRID, GRIDS
 from model.grid.search import build_grid_search, by_promise
 from model.network import build_network, join_detector
 from tests.model.grid.conftest import Encode
+from tests.model.grid.drum_machine import drum_machine
 
 _NOTHING = 6.0  # originals stay below
 _FOUND = 12.0
@@ -25,15 +27,9 @@ _ENCODINGS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def search() -> keras.Model:
-    """The search of the product."""
-    return build_grid_search()
-
-
-def _table(search: keras.Model, samples: NDArray[np.float32]) -> NDArray[np.float64]:
+def _table(search: keras.Model, samples: NDArray[np.float32]) -> Table:
     """(1, n, 2) -> (GRIDS, COLUMNS)."""
-    return combine(search.predict_on_batch(samples)["grid_scores"], [0])
+    return table_of(track_curves(search.predict_on_batch(samples)["grid_scores"], [0]))
 
 
 @pytest.mark.parametrize(("family", "name", "arguments"), _ENCODINGS)
@@ -53,45 +49,36 @@ def test_an_original_shows_no_grid(search: keras.Model, untouched: NDArray[np.fl
     assert _table(search, untouched)[:, 0::2].max() < _NOTHING
 
 
-def _drum_machine(hits: int) -> NDArray[np.float32]:
-    """Return seconds of noise bursts of some milliseconds, digital silence between, repeated every two seconds.
-
-    That is 120 beats a minute, and 100 of Opus' frames.
-    """
-    rng = np.random.default_rng(1)
-    loop = np.zeros((88_200, 2))
-    for start in np.sort(rng.integers(0, len(loop) - 8_000, hits)):
-        length = int(rng.integers(1_500, 6_000))
-        decay = np.exp(-np.arange(length) / rng.uniform(50.0, 200.0))
-        loop[start : start + length] += 0.5 * rng.uniform(0.3, 1.0) * decay[:, None] * rng.uniform(-1, 1, (length, 1))
-    track = np.tile(np.round(np.clip(loop, -0.99, 0.99) * 32_767.0) / 32_768.0, (6, 1))
-    return track.astype(np.float32)
-
-
 @pytest.mark.parametrize("hits", [8, 24])
 def test_drum_hits_next_to_silence_are_no_grid(search: keras.Model, hits: int) -> None:
     """Guards the restraint on drum machines: a loop looks alike wherever it is cut, and its pauses like holes.
 
     Both statistics, each segment alone and all three together.  (The gates themselves: ``test_evidence``.)
     """
-    track = _drum_machine(hits)
+    track = drum_machine(hits, loops=6)
     starts = [index * (SEGMENT_SAMPLES + 20_000) for index in range(3)]
     segments = [track[None, start : start + SEGMENT_SAMPLES] for start in starts]
     rows = np.concatenate([search.predict_on_batch(segment)["grid_scores"] for segment in segments])
-    assert combine(rows, starts)[:, 0::2].max() < 7.0
+    assert table_of(track_curves(rows, starts))[:, 0::2].max() < 7.0
     assert max(part.max() for part in unpack(rows).values()) > 5.0  # one half alone says more
 
 
 def test_the_joined_detector_survives_the_way_to_disk(tmp_path: Path, untouched: NDArray[np.float32]) -> None:
-    """Guards serialisation: the released file answers as the model that was saved."""
+    """Guards serialisation: the released file answers as the model that was saved, in all three parts."""
     keras.utils.set_random_seed(3)
     n = 32_768
-    detector = join_detector(build_network(n, filters=(2, 2, 2, 2)), build_grid_search(n, effort=0.01))
+    parts = build_network(n, filters=(2, 2, 2, 2)), build_grid_search(n, effort=0.01), build_follower(n, effort=0.5)
+    detector = join_detector(*parts)
     detector.save(tmp_path / "detector.keras")
     again = keras.saving.load_model(tmp_path / "detector.keras")
-    cut = {"samples": untouched[:, :n], "searched": untouched[:, n : 2 * n]}
+    cut = {
+        "samples": untouched[:, :n],
+        "searched": untouched[:, n : 2 * n],
+        "followed": untouched[:, 2 * n : 3 * n],
+        "offsets": np.arange(len(GRIDS), dtype=np.int32)[None],
+    }
     wanted, got = detector(cut, training=False), again(cut, training=False)  # quicker than tracing both
-    assert set(got) == {"lossy_logit", "family_logits", "bitrate_logits", "grid_scores"}
+    assert set(got) == {"lossy_logit", "family_logits", "bitrate_logits", "grid_scores", "frames"}
     for name in wanted:
         np.testing.assert_allclose(got[name], wanted[name], rtol=1e-5, atol=1e-5)
 

@@ -12,10 +12,12 @@ from model.grid.celt import ResampledCeltEvidence
 from model.grid.constants import CELT_PREEMPHASIS, MPEG_SUBBANDS, MPEG_TAPS
 from model.grid.errors import GridError
 from model.grid.evidence import OffsetEvidence
+from model.grid.grids import evidence_layers
 from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, SubbandEvidence
 from model.grid.mpeg_prototype import analysis_matrix
+from model.grid.names import GRIDS
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import celt, kaiser_bessel_derived, named, power_sine, sine
 
@@ -124,3 +126,18 @@ def test_preemphasis_is_undone_in_the_level() -> None:
     flat = float(np.sqrt(960 / 2) * (celt() ** 1).sum() / (2 * 960))
     assert CELT_PREEMPHASIS > 0.0
     assert strongest == pytest.approx(2 * flat, rel=0.1)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_frame_by_itself_is_the_row_of_its_offset(grid: str) -> None:
+    """Guards following: the offset that the search named must be the one whose frames are read, line by line."""
+    layer = evidence_layers(0.0)[grid]
+    blocks = -(-layer.needed // layer.hop())
+    x = np.random.default_rng(5).standard_normal((2, blocks * layer.hop())).astype(np.float32)
+    wanted = np.stack([_array(layer.in_order(channel)) for channel in _array(layer.coefficients(x))])
+    offsets = sorted({0, 1, 2, 3, layer.offsets // 2 - 1, layer.offsets // 2, layer.offsets - 1})
+    prepared = _array(layer.prepared(x))
+    frames = np.stack([prepared[:, offset : offset + layer.window] for offset in offsets], axis=1)
+    got = _array(layer.frame_coefficients(frames))
+    assert got.shape == (2, len(offsets), layer.positions().size)
+    np.testing.assert_allclose(got, wanted[:, offsets], atol=2e-5)

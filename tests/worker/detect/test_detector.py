@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES
 from model.grid.combine import SCORES, SHAPES
+from model.grid.evidence import HALVES
+from model.grid.follow import STATISTICS
+from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, KEPT
 from model.grid.names import GRIDS
 from worker import metrics
 from worker.detect.detector import Detector
@@ -48,9 +51,23 @@ def searching_network() -> keras.Model:
     return keras.Model(samples, {"grid_scores": 100.0 * samples[:, 1, :1] * line + wave})
 
 
-def detector_of(network: Any, **settings: int) -> Detector:
+def following_network() -> keras.Model:
+    """A follower that hears one AAC grid: a hundred times the sixth sample, at ten thousand times the third."""
+    samples = keras.Input((SEGMENT_SAMPLES, 2), name="followed")
+    offsets = keras.Input((len(GRIDS),), dtype="int32", name="offsets")
+    offset = keras.ops.cast(keras.ops.round(10_000.0 * samples[:, 2, 0]), "int32")
+    heard = keras.ops.where(keras.ops.equal(offsets[:, 0], offset), 100.0 * samples[:, 5, 0], 0.0)[:, None]
+    sums = keras.ops.concatenate([heard, keras.ops.zeros_like(offsets[:, 1:], dtype="float32")], axis=1)
+    sums = keras.ops.repeat(keras.ops.repeat(sums[..., None, None], STATISTICS, axis=2), HALVES, axis=3)
+    frames = keras.ops.stack([sums, keras.ops.ones_like(sums)], axis=-1)
+    return keras.Model({"followed": samples, "offsets": offsets}, {"frames": frames})
+
+
+def detector_of(network: Any, follower: Any = None, **settings: int) -> Detector:
     """A detector around a bare network."""
-    artefact: Any = SimpleNamespace(spectrogram=network, search=searching_network())
+    artefact: Any = SimpleNamespace(
+        spectrogram=network, search=searching_network(), follower=follower or following_network()
+    )
     return Detector(artefact, BUCKETS, batch_timeout_ms=20, max_callers=16, **settings)
 
 
@@ -84,26 +101,56 @@ def test_each_caller_gets_its_own_rows_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "searched"),
-    [({}, (2, 4, 3)), ({"searched_segments": 2}, (2, 4)), ({"searched_segments": 0}, (2, 4, 3, 1, 0))],
+    ("settings", "searched", "followed"),
+    [
+        ({}, 3, (2, 4, 3, 1, 0)),
+        ({"searched_segments": 2}, 2, (2, 4, 3, 1)),
+        ({"searched_segments": 1}, 1, (2, 4)),
+        ({"searched_segments": 0}, 5, (2, 4, 3, 1, 0)),
+    ],
 )
-def test_the_segments_that_promise_most_are_searched(settings: dict[str, int], searched: tuple[int, ...]) -> None:
-    """A search costs a CPU-second: a few segments get one, those with most high-frequency energy; all on request."""
+def test_the_segments_that_promise_most_are_searched_and_followed(
+    settings: dict[str, int], searched: int, followed: tuple[int, ...]
+) -> None:
+    """A search costs a CPU-second or two: a few segments get one, twice as many are followed; all on request."""
     segments = segments_of([0.0] * 5)
     segments[:, 1, 0] = (0.01, 0.02, 0.09, 0.03, 0.04)
-    before = batch_rows("search")
+    before = batch_rows("search")[0], batch_rows("follow")[0]
     search = score(detector_of(constant_network(), **settings), segments).search
-    assert search.segments == searched
-    assert search.starts == tuple(starts_of(segments)[index] for index in searched)
-    assert batch_rows("search")[0] - before[0] == len(searched)
+    assert search.segments == followed
+    assert search.starts == tuple(starts_of(segments)[index] for index in followed)
+    assert batch_rows("search")[0] - before[0] == searched
+    assert batch_rows("follow")[0] - before[1] == len(followed)
 
 
 def test_what_is_clear_ends_the_search() -> None:
-    """Most lossy tracks show it at once; two more searches would triple their cost for nothing."""
+    """Most lossy tracks show it at once; to search and follow more would triple their cost for nothing."""
     segments = segments_of([0.0] * 3)
     segments[:, 1, 0] = (0.1, 0.9, 0.2)
+    before = batch_rows("follow")
     assert score(detector_of(constant_network()), segments).search.segments == (1,)
     assert score(detector_of(constant_network(), searched_segments=0), segments).search.segments == (1, 2, 0)
+    assert batch_rows("follow") == before
+
+
+def test_candidates_are_followed_through_segments() -> None:
+    """A weak grid is named by the search and made clear by all frames at its offset, in each segment at its place."""
+    segments = segments_of([0.0] * 3)
+    starts = starts_of(segments)
+    segments[:, 1, 0] = 0.08
+    segments[:, 2, 0] = [(700 - start) % 1_024 / 10_000 for start in starts]
+    segments[:, 5, 0] = 0.09
+    before = batch_rows("follow")
+    search = detector_of(constant_network()).score(segments, starts).search
+    assert search.followed
+    assert search.best_z == pytest.approx(9.0 * 5**0.5)
+    assert (GRIDS[search.best_grid], search.offset_in(0)) == ("aac", 700)
+    np.testing.assert_allclose(search.segment_z, 9.0, rtol=1e-5)
+    after = batch_rows("follow")
+    assert (after[0] - before[0], after[1] - before[1]) == (3, CANDIDATES + 2 * KEPT)
+    everywhere = detector_of(constant_network(), searched_segments=0)
+    assert everywhere.score(segments, starts).search.best_z == pytest.approx(9.0 * 5**0.5)
+    assert batch_rows("follow")[1] - after[1] >= 3 * CANDIDATES_EVERYWHERE
 
 
 def test_segments_are_added_at_their_place_in_the_track() -> None:
@@ -123,20 +170,24 @@ def test_segments_are_added_at_their_place_in_the_track() -> None:
         (700 - starts[2]) % 1_024,
     )
     np.testing.assert_allclose(together.segment_z, 10.0, atol=0.6)
-    assert detector.score(segments, [0, 1, 2]).search.best_z == pytest.approx(10.0, abs=0.6)
+    assert not together.followed
+    assert detector.score(segments, [0, 1, 2]).search.followed  # apart from each other they are not clear
 
 
-def test_each_caller_gets_its_own_search_back() -> None:
-    """Searches of concurrent calls share a batch as well; a mix-up would name another track's codec."""
+@pytest.mark.parametrize("followed", [False, True])
+def test_each_caller_gets_its_own_search_back(followed: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Searches and followed candidates of concurrent calls share batches; a mix-up would name another track's codec."""
     detector = detector_of(constant_network(), searched_segments=1)
 
     def find(caller: int) -> tuple[float, int]:
         segments = segments_of([0.0])
-        segments[:, 1, 0], segments[:, 2, 0] = caller / 100, caller / 1_000
+        segments[:, 1, 0], segments[:, 2, 0] = 0.05 if followed else caller / 100, caller / 1_000
+        segments[:, 5, 0] = caller / 100
         search = score(detector, segments).search
+        assert search.followed == followed
         return search.best_z, search.offset_in(0)
 
-    callers = range(1, 17)
+    callers = range(21, 37)
     with ThreadPoolExecutor(16) as threads:
         found = list(threads.map(find, callers))
     assert found == [(pytest.approx(float(caller)), 10 * caller) for caller in callers]
@@ -162,17 +213,20 @@ def test_a_track_with_more_segments_than_the_largest_bucket_is_split() -> None:
     np.testing.assert_allclose(score(detector, segments_of(values)).lossy_logits, values)
 
 
-def test_a_failing_network_is_fatal() -> None:
+def failing(samples: Any, *, training: bool) -> Any:
+    """A network that TensorFlow can't run."""
+    del training
+    rows = samples["followed"] if isinstance(samples, dict) else samples
+    with tf.control_dependencies([tf.debugging.assert_equal(tf.size(rows), -1)]):
+        answer = tf.identity(rows[:, 0, 0])
+    return dict.fromkeys(("lossy_logit", "family_logits", "bitrate_logits", "frames"), answer)
+
+
+@pytest.mark.parametrize("parts", [{"network": failing}, {"network": constant_network(), "follower": failing}])
+def test_a_failing_network_is_fatal(parts: dict[str, Any]) -> None:
     """A broken network must stop the worker, not send every delivery to review."""
-
-    def fail(samples: Any, *, training: bool) -> Any:
-        del training
-        with tf.control_dependencies([tf.debugging.assert_equal(tf.size(samples), -1)]):
-            answer = tf.identity(samples[:, 0, 0])
-        return {"lossy_logit": answer, "family_logits": answer, "bitrate_logits": answer}
-
     with pytest.raises(FatalError, match="network failed on a batch of 1 segments"):
-        score(detector_of(fail), segments_of([1.0]))
+        score(detector_of(**parts), segments_of([1.0]))
 
 
 def test_a_wanted_gpu_that_is_missing_is_a_plain_error() -> None:

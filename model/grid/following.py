@@ -1,0 +1,103 @@
+"""From followed candidates to what each grid's best offset is worth.  Pure; numpy."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.grid.combine import COLUMNS, SHAPES, Table
+from model.grid.names import GRIDS
+
+Follow = Callable[[int, NDArray[np.int64]], NDArray[np.float64]]
+"""Segment and offsets from its start (k, len(GRIDS)) to (k, len(GRIDS), STATISTICS, HALVES, 2)."""
+CANDIDATES: Final = 8
+"""Offsets of each grid that are followed in the first segment.  The true one was among the best 4 of a search of three
+segments in 10 of 16 weak decodes, among the best 16 in all (measured, validation)."""
+KEPT: Final = 2
+"""Of them, in all further segments."""
+CANDIDATES_EVERYWHERE: Final = 4
+"""Where every segment is searched and followed."""
+_MEDIAN_TO_SIGMA: Final = 1.0 / 0.6745  # of a Gaussian's absolute values
+_FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
+
+
+class Following:
+    """The candidates of a track and what its segments say of them so far."""
+
+    def __init__(self, offsets: NDArray[np.int64]) -> None:
+        """``offsets``: candidates from the start of the track, the best first: (candidates, len(GRIDS))."""
+        self._offsets = offsets
+        self._kept = np.tile(np.arange(len(offsets))[:, None], (1, len(GRIDS)))
+        self._parts: list[NDArray[np.float64]] = []
+        """One a segment: (candidates, len(GRIDS), STATISTICS, HALVES, 2)."""
+
+    def add(self, start: int, follow: Callable[[NDArray[np.int64]], NDArray[np.float64]]) -> None:
+        """Follow the kept candidates through the segment that begins with sample ``start`` of the track."""
+        columns = np.arange(len(GRIDS))
+        answer = follow((self._offsets[self._kept, columns] - start) % _FRAMES)
+        part = np.zeros((*self._offsets.shape, *answer.shape[2:]))
+        part[self._kept, columns] = answer
+        self._parts.append(part)
+
+    def drop_the_weak(self) -> None:
+        """Keep those of each grid's candidates that have stood out most, in whatever part: it is too early to agree."""
+        strongest = _z(np.stack(self._parts).sum(axis=(0, 4))).max(axis=2)
+        self._kept = np.argsort(-strongest, axis=0, kind="stable")[:KEPT]
+
+    def table(self) -> Table:
+        """Return z and offset of each grid's best candidate, in each statistic: (len(GRIDS), COLUMNS)."""
+        scores = self._scores()
+        best = scores.argmax(axis=0)
+        table = np.zeros((len(GRIDS), COLUMNS))
+        table[:, 0::2] = np.take_along_axis(scores, best[None], axis=0)[0]
+        table[:, 1::2] = self._offsets[best, np.arange(len(GRIDS))[:, None]]
+        return table
+
+    def alone(self, grid: int, statistic: int) -> NDArray[np.float64]:
+        """Return what each segment by itself says of a grid's best candidate: (segments,)."""
+        best = int(self._scores()[:, grid, statistic].argmax())
+        return np.array([_weaker_half(part[best, grid, statistic]) for part in self._parts]) / self._inflation()
+
+    def _scores(self) -> NDArray[np.float64]:
+        """Return how far each candidate stands out: (candidates, len(GRIDS), STATISTICS).
+
+        By what all parts but the strongest say together, or by what one segment says in both its halves (an insert).
+        """
+        parts = self._all_parts()
+        single = _weaker_half(parts).max(axis=-1)
+        flat = parts.reshape(*parts.shape[:3], -1, 2)
+        strongest = _z(flat).argmax(axis=-1)[..., None, None]
+        rest = flat.sum(axis=3) - np.take_along_axis(flat, strongest, axis=3)[..., 0, :]
+        scores: NDArray[np.float64] = np.maximum(_z(rest), single) / self._inflation()
+        return scores
+
+    def _inflation(self) -> float:
+        """Return how much wider than one standard deviation chance spreads in this track, at least 1.
+
+        Loops repeat their chance, too: where a beat is a whole number of frames, the same holes come back with every
+        beat, and scores of all offsets grow as if there were that many independent ones (measured on a drum machine
+        whose sixteenth is 35 * 256 samples: 3.5 sigma).  Most of the followed offsets are no codec's, whatever the
+        track, so their median tells; the segment in which they were chosen is looked at by itself.
+        """
+        parts = self._all_parts().sum(axis=4)
+        first, others = parts[..., 0, :], parts[..., 1:, :].sum(axis=3)
+        spreads = [np.abs(_z(sums))[sums[..., 1] > 0] for sums in (first, others)]
+        medians = [float(np.median(spread)) for spread in spreads if spread.size]
+        return max([1.0, *(median * _MEDIAN_TO_SIGMA for median in medians)])
+
+    def _all_parts(self) -> NDArray[np.float64]:
+        """(candidates, grids, statistics, segments, halves, 2)."""
+        return np.stack(self._parts, axis=3)
+
+
+def _z(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 2) differences and variances to standard deviations (...); 0 where nothing was followed."""
+    variance = sums[..., 1]
+    return np.where(variance > 0, sums[..., 0] / np.sqrt(np.where(variance > 0, variance, 1.0)), 0.0)
+
+
+def _weaker_half(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., HALVES, 2) to what both halves say at least: (...)."""
+    weaker: NDArray[np.float64] = _z(parts).min(axis=-1)
+    return weaker

@@ -1,0 +1,105 @@
+"""A track's segments are searched, and what looks best is followed, until something is clear.  Pure; numpy."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.grid.combine import SHAPES, Scores, Table, alone, best_offsets, table_of, track_curves
+from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, Follow, Following
+from model.grid.names import GRIDS
+
+CLEAR: Final = 20.0
+"""Standard deviations; a grid that stands out so far needs no second segment (unaltered audio: below 6)."""
+FOLLOWED_A_SEARCHED: Final = 2
+"""Segments that are followed at most, for one that may be searched: following costs a quarter of a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSearch:
+    """What the search found in a track."""
+
+    table: Table
+    """Shape (len(GRIDS), COLUMNS): z and offset of the exact, then of the relative statistic.  Offsets count from the
+    start of the track, modulo the frame."""
+    segments: tuple[int, ...]
+    """Indices of the segments that say so: those searched or, where candidates were followed, those followed."""
+    starts: tuple[int, ...]
+    """Their first samples, from the start of the track, at the analysis rate."""
+    segment_z: NDArray[np.float64]
+    """Shape (len(segments),): how far each alone stands out at the best grid and offset."""
+    followed: bool = False
+    """Whether the table tells what following said; without a clear grid the search only names candidates."""
+
+    @property
+    def best_z(self) -> float:
+        """The highest score of all."""
+        return float(self.table[:, 0::2].max())
+
+    @property
+    def best_grid(self) -> int:
+        """Index in ``GRIDS`` of the grid that has it."""
+        return int(np.argmax(self.table[:, 0::2].max(axis=1)))
+
+    @property
+    def best_statistic(self) -> int:
+        """Index in ``STATISTICS`` of the statistic that has it."""
+        return int(np.argmax(self.table[:, 0::2].max(axis=0)))
+
+    def offset_in(self, start: int) -> int:
+        """Return the best grid's frame offset from a segment that begins with sample ``start``."""
+        frame = SHAPES[GRIDS[self.best_grid]][-1]
+        return int(self.table[self.best_grid, 2 * self.best_statistic + 1] - start) % frame
+
+
+def search_track(
+    run: Callable[[int], Scores], follow: Follow, order: Sequence[int], starts: Sequence[int], most: int | None
+) -> TrackSearch:
+    """Search segments of a track one after another, then follow the best offsets, until something is clear.
+
+    Args:
+        run: searches the segment of that index; returns its row of scores (SCORES,).
+        follow: reads all frames of the segment of that index at the offsets (k, len(GRIDS)) from its start; returns
+            (k, len(GRIDS), STATISTICS, HALVES, 2), see ``FollowedFrames``.
+        order: indices of segments, most promising first; not empty.
+        starts: first sample of every segment of the track, at the analysis rate.
+        most: segments that are searched at most, at least 1; None searches and follows them all, even where the first
+            are clear.
+    """
+    chosen: list[int] = []
+    rows: list[Scores] = []
+    for index in order[:most]:
+        chosen.append(index)
+        rows.append(run(index))
+        if most is None and len(chosen) < len(order):
+            continue
+        scores, begins = np.stack(rows), [starts[i] for i in chosen]
+        curves = track_curves(scores, begins)
+        found = TrackSearch(table_of(curves), tuple(chosen), tuple(begins), np.zeros(len(chosen)))
+        if found.best_z >= CLEAR:
+            break
+    if found.best_z >= CLEAR:
+        offsets = [found.offset_in(start) for start in begins]
+        return replace(found, segment_z=alone(scores, GRIDS[found.best_grid], found.best_statistic, offsets))
+    number = CANDIDATES if most is not None else CANDIDATES_EVERYWHERE
+    return _follow(Following(best_offsets(curves, number)), follow, order, starts, most)
+
+
+def _follow(
+    following: Following, follow: Follow, order: Sequence[int], starts: Sequence[int], most: int | None
+) -> TrackSearch:
+    """Follow the candidates through the segments, most promising first."""
+    chosen: list[int] = []
+    for index in order if most is None else order[: FOLLOWED_A_SEARCHED * most]:
+        chosen.append(index)
+        if most is not None and len(chosen) > 1:
+            following.drop_the_weak()
+        following.add(starts[index], functools.partial(follow, index))
+        if most is not None and following.table()[:, 0::2].max() >= CLEAR:
+            break
+    begins = tuple(starts[i] for i in chosen)
+    found = TrackSearch(following.table(), tuple(chosen), begins, np.zeros(len(chosen)), followed=True)
+    return replace(found, segment_z=following.alone(found.best_grid, found.best_statistic))

@@ -1,0 +1,48 @@
+"""What following says of a track's segments, made by hand."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.grid.combine import SHAPES
+from model.grid.evidence import HALVES
+from model.grid.follow import STATISTICS
+from model.grid.names import GRIDS
+
+Lines = Mapping[tuple[str, int], Sequence[tuple[float, float]]]
+"""By grid and offset from the start of the track: what the halves of each segment say, standard deviations."""
+
+
+class FollowedTrack:
+    """Answers as the follower does, in one statistic, and remembers what it was asked.
+
+    Args:
+        starts: first samples of the segments.
+        lines: what stands out; everything else is noise.
+        statistic: in which it does; the other says nothing.
+        spread: of the noise, standard deviations.
+    """
+
+    def __init__(self, starts: Sequence[int], lines: Lines, statistic: int = 0, spread: float = 0.5) -> None:
+        self._starts = starts
+        self._lines = lines
+        self._statistic = statistic
+        self._spread = spread
+        self._rng = np.random.default_rng(2)
+        self.asked: list[tuple[int, NDArray[np.int64]]] = []
+        """Segments and the offsets from their starts."""
+
+    def __call__(self, index: int, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Follow some offsets a grid: (k, len(GRIDS)) to (k, len(GRIDS), STATISTICS, HALVES, 2)."""
+        self.asked.append((index, offsets.copy()))
+        shape = (*offsets.shape, STATISTICS, HALVES)
+        deviations = self._spread * self._rng.standard_normal(shape)
+        variances = np.full(shape, 4.0)
+        for (grid, at), said in self._lines.items():
+            column = GRIDS.index(grid)
+            there = offsets[:, column] == (at - self._starts[index]) % SHAPES[grid][-1]
+            deviations[there, column, self._statistic] = said[index]
+        lattice = GRIDS.index("ac3_lattice")  # it has one statistic only
+        deviations[:, lattice, 1] = variances[:, lattice, 1] = 0.0
+        return np.stack([deviations * np.sqrt(variances), variances], axis=-1)

@@ -1,0 +1,146 @@
+"""Candidates that are followed: which are kept, and what the parts of a track are worth together."""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.grid.combine import COLUMNS, SHAPES
+from model.grid.following import CANDIDATES, KEPT, Following
+from model.grid.names import GRIDS
+from tests.model.grid.followed_track import FollowedTrack, Lines
+from tests.model.grid.score_rows import CHANCE, EXACT, RELATIVE, cell
+
+_FRAMES = np.array([shape[-1] for shape in SHAPES.values()])
+_STARTS = tuple(200_003 * index for index in range(4))
+
+
+def _candidates(grid: str = "aac", at: int = 0, rank: int = 0) -> NDArray[np.int64]:
+    """Offsets a grid, all different; the one that is named at that rank: (CANDIDATES, len(GRIDS))."""
+    rng = np.random.default_rng(1)
+    offsets = np.stack([rng.permutation(frame)[:CANDIDATES] for frame in _FRAMES], axis=1)
+    column = GRIDS.index(grid)
+    offsets[offsets[:, column] == at, column] = (at + 1) % _FRAMES[column]
+    offsets[rank, column] = at
+    return offsets.astype(np.int64)
+
+
+def _followed(
+    offsets: NDArray[np.int64],
+    starts: Sequence[int],
+    lines: Lines,
+    statistic: int = EXACT,
+    spread: float = 0.5,
+    *,
+    drop: bool = True,
+) -> tuple[Following, FollowedTrack]:
+    """Follow through all segments, one after another."""
+    following, track = Following(offsets), FollowedTrack(starts, lines, statistic, spread)
+    for index, start in enumerate(starts):
+        if drop and index:
+            following.drop_the_weak()
+        following.add(start, functools.partial(track, index))
+    return following, track
+
+
+def test_every_candidate_is_followed_at_its_place_in_the_segment() -> None:
+    """Guards the offsets: they count from the start of the track, modulo each grid's own frame."""
+    offsets = _candidates()
+    _, track = _followed(offsets, (0, 150_001), {}, drop=False)
+    np.testing.assert_array_equal(track.asked[0][1], offsets)
+    np.testing.assert_array_equal(track.asked[1][1], (offsets - 150_001) % _FRAMES)
+    assert (track.asked[1][1] >= 0).all()
+    assert (track.asked[1][1] < _FRAMES).all()
+
+
+@pytest.mark.parametrize("statistic", [EXACT, RELATIVE])
+def test_the_strongest_of_each_grid_are_kept(statistic: int) -> None:
+    """Guards what is dropped: each grid keeps its own best, whichever rank the search gave them."""
+    offsets = _candidates("mp3", 100, rank=6)
+    offsets[3, GRIDS.index("wma")] = 2_047
+    lines: Lines = {("mp3", 100): [(4.0, 4.0)] * 4, ("wma", 2_047): [(3.0, 5.0)] * 4}
+    _, track = _followed(offsets, _STARTS, lines, statistic)
+    assert [len(rows) for _, rows in track.asked] == [CANDIDATES, KEPT, KEPT, KEPT]
+    for index, rows in track.asked[1:]:
+        for grid, at in (("mp3", 100), ("wma", 2_047)):
+            assert (at - _STARTS[index]) % SHAPES[grid][-1] in rows[:, GRIDS.index(grid)]
+    # The others keep two of their own candidates.
+    again = (track.asked[1][1] + _STARTS[1]) % _FRAMES
+    assert all(set(again[:, column]) <= set(offsets[:, column]) for column in range(len(GRIDS)))
+    assert all(len(set(again[:, column])) == KEPT for column in range(len(GRIDS)))
+
+
+@pytest.mark.parametrize(
+    ("grid", "at", "statistic"),
+    [("aac", 1_000, EXACT), ("mp3", 5, RELATIVE), ("mp2", 31, EXACT), ("opus_44k1", 881, RELATIVE), ("wma", 0, EXACT)],
+)
+def test_weak_parts_that_agree_add_up(grid: str, at: int, statistic: int) -> None:
+    """Guards the sum: 4 sigma a part are little alone and the grid of the track together, less the strongest part."""
+    following, _ = _followed(_candidates(grid, at, rank=5), _STARTS, {(grid, at): [(4.0, 4.0)] * 4}, statistic)
+    table = following.table()
+    assert table.shape == (len(GRIDS), COLUMNS)
+    assert cell(table, grid, statistic) == (pytest.approx(7 * 4.0 / 7**0.5), at)
+    table[GRIDS.index(grid), 2 * statistic] = 0.0
+    assert table[:, 0::2].max() < CHANCE
+    np.testing.assert_allclose(following.alone(GRIDS.index(grid), statistic), 4.0)
+
+
+@pytest.mark.parametrize("segments", [1, 4])
+def test_the_strongest_part_alone_proves_nothing(segments: int) -> None:
+    """Guards the restraint: one half of one segment may say what it wants, such as the edge of a drum hit."""
+    said = [(300.0, 0.0), *[(0.0, 0.0)] * (segments - 1)]
+    following, _ = _followed(_candidates("mp3", 100), _STARTS[:segments], {("mp3", 100): said})
+    assert following.table()[:, 0::2].max() < CHANCE
+
+
+def test_an_insert_counts_by_its_weaker_half() -> None:
+    """Guards lossy parts of a track: one segment says it in both halves, and the others' silence takes nothing off."""
+    said = [(0.0, 0.0), (0.0, 0.0), (30.0, 12.0), (0.0, 0.0)]
+    following, _ = _followed(_candidates("vorbis", 333), _STARTS, {("vorbis", 333): said}, drop=False)
+    assert cell(following.table(), "vorbis", EXACT) == (pytest.approx(12.0), 333)
+    np.testing.assert_allclose(following.alone(GRIDS.index("vorbis"), EXACT), [0.0, 0.0, 12.0, 0.0], atol=1e-9)
+
+
+def test_each_statistic_names_its_own_offset() -> None:
+    """Guards the columns: z and offset by turns, the exact statistic first, and each belongs to the other."""
+    offsets = _candidates("aac", 700, rank=2)
+    following, _ = _followed(offsets, _STARTS, {("aac", 700): [(9.0, 9.0)] * 4}, RELATIVE)
+    table = following.table()
+    assert cell(table, "aac", RELATIVE) == (pytest.approx(9.0 * 7**0.5), 700)
+    z, offset = cell(table, "aac", EXACT)
+    assert z < CHANCE
+    assert offset in offsets[:, GRIDS.index("aac")]
+
+
+def test_what_was_not_followed_scores_nothing() -> None:
+    """Guards the empty cells: a grid without a second statistic, and a track without anything, are zero."""
+    following, _ = _followed(_candidates(), _STARTS, {})
+    assert cell(following.table(), "ac3_lattice", RELATIVE)[0] == 0.0
+    nothing = Following(_candidates())
+    nothing.add(0, lambda offsets: np.zeros((*offsets.shape, 2, 2, 2)))
+    assert nothing.table()[:, 0::2].max() == 0.0
+    assert nothing.alone(0, EXACT).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("segments", [1, 4])
+def test_chance_that_spreads_wider_counts_less(segments: int) -> None:
+    """Guards loops, which repeat their chance: where all offsets say much, one that says as much says nothing."""
+    wide, _ = _followed(_candidates(), _STARTS[:segments], {}, spread=6.0)
+    assert wide.table()[:, 0::2].max() < CHANCE
+    line: Lines = {("aac", 40): [(12.0, 12.0)] * segments}
+    clear, _ = _followed(_candidates("aac", 40), _STARTS[:segments], line)
+    masked, _ = _followed(_candidates("aac", 40), _STARTS[:segments], line, spread=6.0)
+    shrunk = cell(masked.table(), "aac", EXACT)[0] / cell(clear.table(), "aac", EXACT)[0]
+    assert shrunk == pytest.approx(1.0 / 6.0, rel=0.3)
+    np.testing.assert_allclose(masked.alone(0, EXACT) / clear.alone(0, EXACT), shrunk)
+
+
+def test_one_line_does_not_hide_itself() -> None:
+    """Guards the spread of chance: a codec's own candidates, in some grids of one family, must not widen it."""
+    offsets = _candidates("aac", 40)
+    offsets[1, GRIDS.index("aac_sine")] = 40
+    lines: Lines = {(grid, 40): [(50.0, 50.0)] * 4 for grid in ("aac", "aac_sine")}
+    following, _ = _followed(offsets, _STARTS, lines, drop=False)
+    assert cell(following.table(), "aac", EXACT)[0] == pytest.approx(50.0 * 7**0.5)
