@@ -125,6 +125,10 @@ def load_artefact(folder: Path) -> Artefact:
     except Exception as error:  # Keras raises many kinds; the caller needs one.
         message = f"Keras cannot load {weights}: {error}"
         raise ArtefactError(message) from error
+    parts = {layer.name for layer in network.layers}
+    if missing := sorted({SPECTROGRAM_NAME, SEARCH_NAME, FOLLOWER_NAME} - parts):
+        message = f"{weights} lacks {missing}: it was released by another version; calibrate its training anew"
+        raise ArtefactError(message)
     return Artefact(
         network=network,
         name=str(metadata["name"]),

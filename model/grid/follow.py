@@ -43,6 +43,11 @@ class FollowedFrames(keras.layers.Layer):
         layer = keras.saving.deserialize_keras_object(evidence) if isinstance(evidence, dict) else evidence
         self._evidence: OffsetEvidence = layer
 
+    def build(self, samples_shape: tuple[int | None, ...], offsets_shape: tuple[int | None, ...]) -> None:
+        """Nothing is trained, here or in the evidence layer."""
+        del samples_shape, offsets_shape
+        self._evidence.built = self.built = True
+
     def _frames(self, samples: Any, offset: Any) -> Any:
         """(n, 2) and () -> (2, frames, 1 + len(BESIDE), window), the frame itself first."""
         grid = self._evidence

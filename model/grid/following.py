@@ -19,6 +19,10 @@ KEPT: Final = 2
 CANDIDATES_EVERYWHERE: Final = 4
 """Where every segment is searched and followed."""
 _MEDIAN_TO_SIGMA: Final = 1.0 / 0.6745  # of a Gaussian's absolute values
+_USUAL_MEDIAN: Final = 1.0  # standard deviations; of independent scores it is 0.67
+_SHORT_BLOCK: Final = 128  # samples; Vorbis and WMA move their frames by whole ones
+_NEIGHBOURS: Final = 8  # samples
+_ENOUGH: Final = 4  # unrelated candidates
 _FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
 
 
@@ -41,7 +45,7 @@ class Following:
         self._parts.append(part)
 
     def drop_the_weak(self) -> None:
-        """Keep those of each grid's candidates that have stood out most, in whatever part: it is too early to agree."""
+        """Keep those of each grid's candidates that stand out most in all parts together; to agree they need more."""
         strongest = _z(np.stack(self._parts).sum(axis=(0, 4))).max(axis=2)
         self._kept = np.argsort(-strongest, axis=0, kind="stable")[:KEPT]
 
@@ -57,7 +61,9 @@ class Following:
     def alone(self, grid: int, statistic: int) -> NDArray[np.float64]:
         """Return what each segment by itself says of a grid's best candidate: (segments,)."""
         best = int(self._scores()[:, grid, statistic].argmax())
-        return np.array([_weaker_half(part[best, grid, statistic]) for part in self._parts]) / self._inflation()
+        return (
+            np.array([_weaker_half(part[best, grid, statistic]) for part in self._parts]) / self._inflation()[grid, 0]
+        )
 
     def _scores(self) -> NDArray[np.float64]:
         """Return how far each candidate stands out: (candidates, len(GRIDS), STATISTICS).
@@ -72,19 +78,34 @@ class Following:
         scores: NDArray[np.float64] = np.maximum(_z(rest), single) / self._inflation()
         return scores
 
-    def _inflation(self) -> float:
-        """Return how much wider than one standard deviation chance spreads in this track, at least 1.
+    def _inflation(self) -> NDArray[np.float64]:
+        """Return how much wider than one standard deviation chance spreads in this track: (len(GRIDS), 1), at least 1.
 
         Loops repeat their chance, too: where a beat is a whole number of frames, the same holes come back with every
         beat, and scores of all offsets grow as if there were that many independent ones (measured on a drum machine
-        whose sixteenth is 35 * 256 samples: 3.5 sigma).  Most of the followed offsets are no codec's, whatever the
-        track, so their median tells; the segment in which they were chosen is looked at by itself.
+        whose sixteenth is 35 * 256 samples: 3.5 sigma).  Most of the followed offsets are no codec's, so their median
+        tells: of all grids, the segment in which they were chosen by itself, and of each grid in that segment.
         """
         parts = self._all_parts().sum(axis=4)
         first, others = parts[..., 0, :], parts[..., 1:, :].sum(axis=3)
         spreads = [np.abs(_z(sums))[sums[..., 1] > 0] for sums in (first, others)]
-        medians = [float(np.median(spread)) for spread in spreads if spread.size]
-        return max([1.0, *(median * _MEDIAN_TO_SIGMA for median in medians)])
+        whole = max([1.0, *(float(np.median(spread)) * _MEDIAN_TO_SIGMA for spread in spreads if spread.size)])
+        each = [self._inflation_of(grid, _z(first[:, grid])) for grid in range(len(GRIDS))]
+        return np.maximum(whole, each)[:, None]
+
+    def _inflation_of(self, grid: int, scores: NDArray[np.float64]) -> float:
+        """Return the same of one grid, from its candidates' scores (candidates, STATISTICS); 1 where few can tell.
+
+        What belongs to the best candidate is left out: its neighbours, and what lies whole short blocks away, where
+        codecs that switch blocks have their other alignments.  A few values scatter: up to ``_USUAL_MEDIAN`` they say
+        nothing.
+        """
+        if _FRAMES[grid] < _SHORT_BLOCK:
+            return 1.0
+        apart = (self._offsets[:, grid] - self._offsets[int(scores.max(axis=1).argmax()), grid]) % _SHORT_BLOCK
+        unrelated = np.abs(scores[np.minimum(apart, _SHORT_BLOCK - apart) > _NEIGHBOURS])
+        median = float(np.median(unrelated)) if len(unrelated) >= _ENOUGH else 0.0
+        return median * _MEDIAN_TO_SIGMA if median > _USUAL_MEDIAN else 1.0
 
     def _all_parts(self) -> NDArray[np.float64]:
         """(candidates, grids, statistics, segments, halves, 2)."""
