@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.constants import BITRATE_CLASSES, FAMILIES
-from model.training import mastering, processing
+from model.training import augmentation
 from model.training.bench import BenchTrack, Item
 from model.training.chance import happens
 
@@ -25,8 +25,9 @@ LARGEST_GAIN_DB = 6.0
 # Of the groups; where EQ, a limiter or a resampler followed the decoder, the frame grid is lost and this network is
 # all there is.  The whole group goes through the same chain: the chain itself must say nothing.
 PROCESSED_SHARE = 0.4
-# Those that keep a crop's length; "clipped" is a soft clipper.
-_TRAINING_CHAINS = ("equalised", "equalised", "limited", "there-and-back", "clipped")
+# Of single recordings, treated alone: a network of fewer doubted every fifth resampled or dithered master.
+TREATED_TRUE_SHARE = 0.35
+TREATED_LOSSY_SHARE = 0.15
 
 Batch = tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]
 State = Mapping[str, Any]
@@ -117,20 +118,18 @@ class GroupSampler:
             start = at + int(rng.integers(0, 64))
             crops[row] = array[start : start + self._crop]
         crops *= np.float32(gain / 32_768.0 * (-1.0 if flip else 1.0))
+        for crop, item in zip(crops, items, strict=True):
+            if happens(rng, TREATED_LOSSY_SHARE if item.is_lossy else TREATED_TRUE_SHARE):
+                crop[:] = augmentation.augment(crop, item.rate_hz, augmentation.draw_treatment(rng), rng)
         if happens(rng, PROCESSED_SHARE):
             self._process(crops, bench.track.rate_hz)
         return crops[:, :, ::-1] if swap else crops
 
     def _process(self, crops: NDArray[np.float32], rate_hz: int) -> None:
         """Send all crops of a group through one chain, in place."""
-        seed = int(self._rng.integers(2**32))
-        chain = str(self._rng.choice(_TRAINING_CHAINS))
+        seed, chain = int(self._rng.integers(2**32)), augmentation.draw_chain(self._rng)
         for crop in crops:
-            rng = np.random.default_rng(seed)
-            if chain == "clipped":
-                crop[:] = mastering.limit(crop, float(rng.uniform(0.0, 6.0)))
-            else:
-                crop[:] = processing.process(crop, rate_hz, chain, rng)[0]
+            crop[:] = augmentation.augment(crop, rate_hz, chain, np.random.default_rng(seed))
 
     def batch(self) -> Batch:
         """Return samples (groups * GROUP_ROWS, crop, 2) and the targets."""
