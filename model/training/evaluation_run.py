@@ -15,6 +15,7 @@ from model.policy import Policy
 from model.training import ablation, decisions, evaluate, localise, plots, report, targets
 from model.training.bench import INSERT, BenchTrack, load_bench, manifest_sha256
 from model.training.peers.section import peers_section
+from model.training.proven import without_proven_decodes
 from model.training.scoring import ScoredItem, score
 from model.training.searches import SEARCH_FOLDER, searched, searched_tracks
 from model.training.statistics import wilson
@@ -73,12 +74,13 @@ def run_evaluation(inputs: Inputs) -> dict[str, Any]:
         folder = inputs.true_recordings
         further = _score(artefact.spectrogram, folder, folder.parent / SEARCH_FOLDER, "test", "true recordings")
     judged = evaluate.judge([*bench_items, *trials], artefact.calibration, policy)
-    true = evaluate.judge(further, artefact.calibration, policy)
+    held_for_true = evaluate.judge(further, artefact.calibration, policy)
+    true, proofs = without_proven_decodes(held_for_true)
     plain = [j for j in judged if not j.scored.item.condition]
     figures = evaluate.evaluate(plain)
     figures["targets"] = targets.against(judged, true)
     figures["conditions"] = targets.by_condition(judged)
-    figures["further_true"] = _further(true)
+    figures["further_true"] = {**_further(true), "looked_at": proofs}
     figures["ablations"] = ablation.ablate(calibration_items(work, artefact.spectrogram), [*bench_items, *trials])
     others = {name: decisions.read(path) for name, path in (inputs.compared or {}).items()}
     # One table each: detectors were not all run on the same items.
@@ -91,7 +93,7 @@ def run_evaluation(inputs: Inputs) -> dict[str, Any]:
     inputs.reports.mkdir(parents=True, exist_ok=True)
     file = inputs.reports / f"{artefact.name}.json"
     file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    decisions.write(decisions.of([*judged, *true]), inputs.reports / f"{artefact.name}{DECISIONS_SUFFIX}")
+    decisions.write(decisions.of([*judged, *held_for_true]), inputs.reports / f"{artefact.name}{DECISIONS_SUFFIX}")
     write_report(file, inputs.words)
     return figures
 
