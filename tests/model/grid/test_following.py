@@ -8,12 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 from model.grid.combine import COLUMNS, SHAPES
+from model.grid.follow import STATISTICS
 from model.grid.following import CANDIDATES, KEPT, Following
 from model.grid.names import GRIDS
 from tests.model.grid.followed_track import FollowedTrack, Lines
 from tests.model.grid.score_rows import CHANCE, EXACT, RELATIVE, cell
 
 _FRAMES = np.array([shape[-1] for shape in SHAPES.values()])
+_UNLIKE = np.zeros((len(GRIDS), STATISTICS))
 _STARTS = tuple(200_003 * index for index in range(4))
 
 
@@ -35,9 +37,10 @@ def _followed(
     spread: float = 0.5,
     *,
     drop: bool = True,
+    likeness: NDArray[np.float64] | None = None,
 ) -> tuple[Following, FollowedTrack]:
     """Follow through all segments, one after another."""
-    following, track = Following(offsets), FollowedTrack(starts, lines, statistic, spread)
+    following, track = Following(offsets, likeness if likeness is not None else _UNLIKE), FollowedTrack(starts, lines, statistic, spread)
     for index, start in enumerate(starts):
         if drop and index:
             following.drop_the_weak()
@@ -118,7 +121,7 @@ def test_what_was_not_followed_scores_nothing() -> None:
     """Guards the empty cells: a grid without a second statistic, and a track without anything, are zero."""
     following, _ = _followed(_candidates(), _STARTS, {})
     assert cell(following.table(), "ac3_lattice", RELATIVE)[0] == 0.0
-    nothing = Following(_candidates())
+    nothing = Following(_candidates(), _UNLIKE)
     nothing.add(0, lambda offsets: np.zeros((*offsets.shape, 2, 2, 2)))
     assert nothing.table()[:, 0::2].max() == 0.0
     assert nothing.alone(0, EXACT).tolist() == [0.0]
