@@ -30,6 +30,8 @@ _MAD_TO_SIGMA: Final = 1.4826  # of a Gaussian
 _CUT_OFF: Final = 2.0  # standard deviations
 _REPEATED: Final = 0.8  # correlation of two segments' scores; different audio gives some 0.1
 _SILENT: Final = 1e-9  # digital silence scores zero everywhere; that is like nothing
+NEIGHBOURS: Final = 8
+"""Samples to either side of a codec's frame that hear some of it."""
 _TELLING_OFFSETS: Final = 64  # of a grid; with fewer (MP2) the codec's line itself makes segments alike
 
 
@@ -52,6 +54,21 @@ def _agreed(parts: Scores) -> Scores:
     return agreed
 
 
+def _correlations(rows: Scores) -> NDArray[np.float64]:
+    """Return how alike each row of scores (k, offsets) is to each other one, cut off: (k, k)."""
+    flat = np.clip(rows, -_CUT_OFF, _CUT_OFF)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    flat = flat / (np.sqrt((flat**2).sum(axis=1, keepdims=True)) + _SILENT)
+    alike: NDArray[np.float64] = flat @ flat.T
+    return alike
+
+
+def _aligned(curves: Scores, starts: Sequence[int]) -> Scores:
+    """Count segments' frame offsets (k, ..., offsets) from the start of the track, where ``starts`` says they begin."""
+    offsets = curves.shape[-1]
+    return np.stack([np.roll(curve, start % offsets, axis=-1) for curve, start in zip(curves, starts, strict=True)])
+
+
 def _distinct(curves: Scores) -> Scores:
     """Leave out segments that repeat an earlier one at the same frame offset: (k, statistics, HALVES, offsets).
 
@@ -60,10 +77,7 @@ def _distinct(curves: Scores) -> Scores:
     """
     if len(curves) == 1 or curves.shape[-1] < _TELLING_OFFSETS:
         return curves
-    flat = np.clip(curves.reshape(len(curves), -1), -_CUT_OFF, _CUT_OFF)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    flat = flat / (np.sqrt((flat**2).sum(axis=1, keepdims=True)) + _SILENT)
-    alike = flat @ flat.T
+    alike = _correlations(curves.reshape(len(curves), -1))
     kept = [index for index in range(len(curves)) if not (alike[index, :index] > _REPEATED).any()]
     return curves[kept]
 
@@ -83,10 +97,7 @@ def track_curves(scores: Scores, starts: Sequence[int]) -> dict[str, Scores]:
     totals = {}
     for grid, curves in unpack(scores).items():
         statistics, _, offsets = SHAPES[grid]
-        aligned = np.stack(
-            [np.roll(curve, start % offsets, axis=-1) for curve, start in zip(curves, starts, strict=True)]
-        )
-        different = _distinct(aligned)
+        different = _distinct(_aligned(curves, starts))
         rows = []
         for statistic in range(statistics):
             parts = different[:, statistic]
@@ -106,6 +117,35 @@ def table_of(curves: Mapping[str, Scores]) -> Table:
             best = int(np.argmax(total))
             table[row, 2 * statistic : 2 * statistic + 2] = total[best], best
     return table
+
+
+def likeness(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
+    """Return how alike different segments' scores are: the mean correlation of their frame offsets, at least 0.
+
+    Content that begins anew says something else each time, so that segments add up like independent ones; loops whose
+    length is a simple fraction of the frame's say the same.  What the best offset says is left out: a codec repeats
+    itself, too.
+
+    Args:
+        scores: shape (k, SCORES), k >= 1.
+        starts: as of ``track_curves``.
+
+    Returns:
+        Shape (len(GRIDS), len(STATISTICS)); 0 where one segment or too few offsets can't tell.
+    """
+    found = np.zeros((len(GRIDS), len(STATISTICS)))
+    pairs = np.triu_indices(len(scores), 1)
+    for row, (grid, curves) in enumerate(unpack(scores).items()):
+        statistics, _, offsets = SHAPES[grid]
+        if len(scores) == 1 or offsets < _TELLING_OFFSETS:
+            continue
+        whole = _aligned(curves, starts).sum(axis=2) / np.sqrt(HALVES)
+        for statistic in range(statistics):
+            apart = (np.arange(offsets) - int(whole[:, statistic].sum(axis=0).argmax())) % offsets
+            rest = whole[:, statistic, np.minimum(apart, offsets - apart) > NEIGHBOURS]
+            found[row, statistic] = max(0.0, float(_correlations(rest)[pairs].mean()))
+    # The search hears relative holes of steady bands only, the follower those of all.
+    return np.maximum.accumulate(found, axis=1)
 
 
 def best_offsets(curves: Mapping[str, Scores], number: int) -> NDArray[np.int64]:

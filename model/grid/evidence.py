@@ -76,7 +76,7 @@ class OffsetEvidence(keras.layers.Layer):
     window: int
     """Samples under one frame's transform."""
     stride = 1
-    """Every so many frames one is read where frames are followed; many short ones would cost more than they tell."""
+    """Every so many frames one is read where frames are followed."""
     band_edges = BAND_EDGES
     pair_scale = 0.5**0.5  # mid and side keep the unit noise gain
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import COLUMNS, SHAPES, Table
+from model.grid.combine import COLUMNS, NEIGHBOURS, SHAPES, Table
 from model.grid.names import GRIDS
 
 Follow = Callable[[int, NDArray[np.int64]], NDArray[np.float64]]
@@ -21,17 +21,23 @@ CANDIDATES_EVERYWHERE: Final = 4
 _MEDIAN_TO_SIGMA: Final = 1.0 / 0.6745  # of a Gaussian's absolute values
 _USUAL_MEDIAN: Final = 1.0  # standard deviations; of independent scores it is 0.67
 _SHORT_BLOCK: Final = 128  # samples; Vorbis and WMA move their frames by whole ones
-_NEIGHBOURS: Final = 8  # samples
 _ENOUGH: Final = 4  # unrelated candidates
 _FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
+_SHORT: Final = _FRAMES == _SHORT_BLOCK
 
 
 class Following:
     """The candidates of a track and what its segments say of them so far."""
 
-    def __init__(self, offsets: NDArray[np.int64]) -> None:
-        """``offsets``: candidates from the start of the track, the best first: (candidates, len(GRIDS))."""
+    def __init__(self, offsets: NDArray[np.int64], likeness: NDArray[np.float64]) -> None:
+        """Begin with nothing followed.
+
+        Args:
+            offsets: candidates from the start of the track, the best first: (candidates, len(GRIDS)).
+            likeness: of different segments' scores, see ``combine.likeness``: (len(GRIDS), len(STATISTICS)).
+        """
         self._offsets = offsets
+        self._likeness = likeness
         self._kept = np.tile(np.arange(len(offsets))[:, None], (1, len(GRIDS)))
         self._parts: list[NDArray[np.float64]] = []
         """One a segment: (candidates, len(GRIDS), STATISTICS, HALVES, 2)."""
@@ -61,9 +67,8 @@ class Following:
     def alone(self, grid: int, statistic: int) -> NDArray[np.float64]:
         """Return what each segment by itself says of a grid's best candidate: (segments,)."""
         best = int(self._scores()[:, grid, statistic].argmax())
-        return (
-            np.array([_weaker_half(part[best, grid, statistic]) for part in self._parts]) / self._inflation()[grid, 0]
-        )
+        parts = np.array([_weaker_half(part[best, grid, statistic]) for part in self._parts])
+        return parts / self._inflation()[grid, statistic]
 
     def _scores(self) -> NDArray[np.float64]:
         """Return how far each candidate stands out: (candidates, len(GRIDS), STATISTICS).
@@ -79,33 +84,44 @@ class Following:
         return scores
 
     def _inflation(self) -> NDArray[np.float64]:
-        """Return how much wider than one standard deviation chance spreads in this track: (len(GRIDS), 1), at least 1.
+        """Return how much wider than one standard deviation chance spreads in this track, at least 1.
 
         Loops repeat their chance, too: where a beat is a whole number of frames, the same holes come back with every
         beat, and scores of all offsets grow as if there were that many independent ones (measured on a drum machine
         whose sixteenth is 35 * 256 samples: 3.5 sigma).  Most of the followed offsets are no codec's, so their median
         tells: of all grids, the segment in which they were chosen by itself, and of each grid in that segment.
+
+        A length that is a simple fraction of 128 samples is nothing rare (147.5 of them in one drum loop), so the grids
+        of short blocks are left out where all are asked, and have an account of their own: what their candidates tell
+        of one segment, grown as it does when segments that are alike add up.
+
+        Returns:
+            Shape (len(GRIDS), STATISTICS).
         """
         parts = self._all_parts().sum(axis=4)
         first, others = parts[..., 0, :], parts[..., 1:, :].sum(axis=3)
-        spreads = [np.abs(_z(sums))[sums[..., 1] > 0] for sums in (first, others)]
+        spreads = [np.abs(_z(sums))[sums[..., 1] > 0] for sums in (first[:, ~_SHORT], others[:, ~_SHORT])]
         whole = max([1.0, *(float(np.median(spread)) * _MEDIAN_TO_SIGMA for spread in spreads if spread.size)])
-        each = [self._inflation_of(grid, _z(first[:, grid])) for grid in range(len(GRIDS))]
-        return np.maximum(whole, each)[:, None]
+        each = np.array([self._inflation_of(grid, first) for grid in range(len(GRIDS))])
+        together = np.sqrt(1.0 + (len(self._parts) - 1) * self._likeness)
+        return np.maximum(whole, each[:, None] * np.where(_SHORT[:, None], together, 1.0))
 
-    def _inflation_of(self, grid: int, scores: NDArray[np.float64]) -> float:
-        """Return the same of one grid, from its candidates' scores (candidates, STATISTICS); 1 where few can tell.
+    def _inflation_of(self, grid: int, sums: NDArray[np.float64]) -> float:
+        """Return the same of one grid in one segment, from (candidates, grids, STATISTICS, 2); 1 where few can tell.
 
         What belongs to the best candidate is left out: its neighbours, and what lies whole short blocks away, where
         codecs that switch blocks have their other alignments.  A few values scatter: up to ``_USUAL_MEDIAN`` they say
-        nothing.
+        nothing.  The grids of short blocks hear the same repetition, so the candidates of all of them tell.
         """
         if _FRAMES[grid] < _SHORT_BLOCK:
             return 1.0
-        apart = (self._offsets[:, grid] - self._offsets[int(scores.max(axis=1).argmax()), grid]) % _SHORT_BLOCK
-        unrelated = np.abs(scores[np.minimum(apart, _SHORT_BLOCK - apart) > _NEIGHBOURS])
-        median = float(np.median(unrelated)) if len(unrelated) >= _ENOUGH else 0.0
-        return median * _MEDIAN_TO_SIGMA if median > _USUAL_MEDIAN else 1.0
+        best = self._offsets[int(_z(sums[:, grid]).max(axis=1).argmax()), grid]
+        grids = np.flatnonzero(_SHORT) if _SHORT[grid] else [grid]
+        apart = (self._offsets[:, grids] - best) % _SHORT_BLOCK
+        unrelated = sums[:, grids][np.minimum(apart, _SHORT_BLOCK - apart) > NEIGHBOURS]
+        median = float(np.median(np.abs(_z(unrelated)))) if len(unrelated) >= _ENOUGH else 0.0
+        usual = _USUAL_MEDIAN if len(unrelated) <= CANDIDATES else 0.0
+        return max(1.0, median * _MEDIAN_TO_SIGMA) if median > usual else 1.0
 
     def _all_parts(self) -> NDArray[np.float64]:
         """(candidates, grids, statistics, segments, halves, 2)."""

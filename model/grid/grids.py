@@ -37,6 +37,8 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         "aac_short": MDCTEvidence(
             AAC_SHORT_HOP, "kbd", stretches(16), alpha=AAC_SHORT_KBD_ALPHA, name="grid_aac_short"
         ),
+        # ffmpeg's encoder: long blocks with KBD, short ones with the sine.
+        "aac_short_sine": MDCTEvidence(AAC_SHORT_HOP, "sine", stretches(16), name="grid_aac_short_sine"),
         "ac3": MDCTEvidence(AC3_HOP, "kbd", stretches(16), alpha=AC3_KBD_ALPHA, name="grid_ac3"),
         "ac3_lattice": AC3LatticeEvidence(stretches(8), name="grid_ac3_lattice"),
         "mp2": SubbandEvidence(stretches(4), name="grid_mp2"),

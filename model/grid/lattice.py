@@ -31,7 +31,9 @@ class AC3LatticeEvidence(MDCTEvidence):
 
     def soft_counts(self, channel: Any, level: Any, steady: Any) -> list[tuple[Any, Any]]:  # noqa: ARG002 - fixed step
         """(..., lines) -> nearness to the lattices, all lines weighing the same."""
-        near = [ops.cos(channel * np.float32(2.0 * np.pi / step)) for step in AC3_STEPS]
+        near = [ops.cos(channel * np.float32(2.0 * np.pi / AC3_STEPS[-1]))]
+        for _ in AC3_STEPS[1:]:  # half the step is twice the angle; cosines are what this grid spends its time on
+            near.append(2.0 * ops.square(near[-1]) - 1.0)
         return [(sum(near[1:], near[0]) / len(near), ops.ones_like(level))]
 
     def get_config(self) -> dict[str, Any]:

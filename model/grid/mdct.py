@@ -7,12 +7,12 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from model.grid.constants import CELT_PREEMPHASIS
+from model.grid.constants import AC3_HOP, CELT_PREEMPHASIS
 from model.grid.evidence import OffsetEvidence
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import named
 
-_SHORT_STEP = 512  # samples between followed frames that are shorter
+_BY_MATRIX = 128  # lines; frames so short, read one by one, cost half as much as one product than as FFTs (measured)
 
 
 @keras.saving.register_keras_serializable("lossgate")
@@ -41,7 +41,8 @@ class MDCTEvidence(OffsetEvidence):
         self.offsets = frame
         self.needed = 3 * frame
         self.window = 2 * frame
-        self.stride = max(1, _SHORT_STEP // frame)
+        # AC-3's one by one would find a little more and let a true drum loop reach 4.7 sigma instead of 3.8 (measured).
+        self.stride = 2 if frame == AC3_HOP else 1
         shape = named(window, frame, alpha)[::2].astype(np.float32)
         quarter = np.ones(frame // 4, dtype=np.float32)
         # The signs of the fold; the window is symmetric, so both halves read it alike.
@@ -60,6 +61,14 @@ class MDCTEvidence(OffsetEvidence):
         # The last twiddle, the orthonormal scale and the whitening in one complex factor.
         self._last_even = (self._twiddle[self._even] * scale[: even.size]).astype(np.complex64)
         self._last_odd = (self._twiddle[self._odd] * scale[even.size :]).astype(np.complex64)
+        self._matrix = self._definition(scale) if frame <= _BY_MATRIX else None
+
+    def _definition(self, scale: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the transform of prepared frames as one matrix: (2 * frame, lines)."""
+        n = np.arange(2 * self.frame)[:, None]
+        basis = np.cos(np.pi / self.frame * (n + 0.5 + self.frame / 2) * (self._lines + 0.5))
+        matrix: NDArray[np.float64] = named(self.shape_name, self.frame, self.alpha)[:, None] * basis * scale
+        return matrix.astype(np.float32)
 
     def positions(self) -> NDArray[np.float64]:
         """Return each line's frequency as a fraction of Nyquist."""
@@ -91,6 +100,8 @@ class MDCTEvidence(OffsetEvidence):
 
     def frame_coefficients(self, frames: Any) -> Any:
         """(2, frames, 2 * frame) -> (2, frames, lines)."""
+        if self._matrix is not None:
+            return ops.matmul(frames, ops.convert_to_tensor(self._matrix))
         return self._lines_of(frames[..., ::2], ops.flip(frames[..., 1::2], axis=-1))
 
     def _lines_of(self, front: Any, back: Any) -> Any:

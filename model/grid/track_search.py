@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import SHAPES, Scores, Table, alone, best_offsets, table_of, track_curves
+from model.grid.combine import SHAPES, Scores, Table, alone, best_offsets, likeness, table_of, track_curves
 from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, Follow, Following
 from model.grid.names import GRIDS
 
@@ -85,7 +85,7 @@ def search_track(
         offsets = [found.offset_in(start) for start in begins]
         return replace(found, segment_z=alone(scores, GRIDS[found.best_grid], found.best_statistic, offsets))
     number = CANDIDATES if most is not None else CANDIDATES_EVERYWHERE
-    return _follow(Following(best_offsets(curves, number)), follow, order, starts, most)
+    return _follow(Following(best_offsets(curves, number), likeness(scores, begins)), follow, order, starts, most)
 
 
 def _follow(

@@ -14,6 +14,7 @@ from scipy import signal
 from model.constants import SEGMENT_SAMPLES
 from model.grid.follow import build_follower
 from model.grid.search import build_grid_search
+from tests.model.grid.drum_machine import drum_machine
 
 Encode = Callable[..., NDArray[np.float32]]
 _MARGIN = 8_192  # samples cut off in front at most; the encoders' delay lies in it
@@ -40,10 +41,8 @@ def original() -> NDArray[np.int16]:
     return _rounded(0.5 * mix / np.abs(mix).max())
 
 
-@pytest.fixture(scope="session")
-def encode(original: NDArray[np.int16], tmp_path_factory: pytest.TempPathFactory) -> Encode:
+def _encoder(pcm: NDArray[np.int16], folder: Path) -> Encode:
     """Return a function: ffmpeg arguments and a shift to a decoded segment (1, n, 2)."""
-    folder: Path = tmp_path_factory.mktemp("encodings")
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
 
     def run(name: str, *arguments: str, shift: int, rate_hz: int = 44_100) -> NDArray[np.float32]:
@@ -51,13 +50,26 @@ def encode(original: NDArray[np.int16], tmp_path_factory: pytest.TempPathFactory
         raw = ("-f", "s16le", "-ar", "44100", "-ac", "2")
         if not coded.exists():
             command = [ffmpeg, "-v", "error", *raw, "-i", "-", *arguments, str(coded)]
-            subprocess.run(command, input=original.tobytes(), check=True)
+            subprocess.run(command, input=pcm.tobytes(), check=True)
         back = [ffmpeg, "-v", "error", "-i", str(coded), "-f", "s16le", "-ar", str(rate_hz), "-ac", "2", "-"]
         out = subprocess.run(back, check=True, capture_output=True).stdout
         decoded = np.frombuffer(out, np.int16).reshape(-1, 2)
         return decoded[None, shift : shift + SEGMENT_SAMPLES].astype(np.float32) / 32_768.0
 
     return run
+
+
+@pytest.fixture(scope="session")
+def encode(original: NDArray[np.int16], tmp_path_factory: pytest.TempPathFactory) -> Encode:
+    """Return the encoder of the dense stereo."""
+    return _encoder(original, tmp_path_factory.mktemp("encodings"))
+
+
+@pytest.fixture(scope="session")
+def encode_drums(tmp_path_factory: pytest.TempPathFactory) -> Encode:
+    """Return the encoder of drum hits with silence between, which encoders cut into short blocks."""
+    pcm = _rounded(drum_machine(24, loops=2).astype(np.float64))
+    return _encoder(pcm, tmp_path_factory.mktemp("drums"))
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,12 @@ from model.grid.combine import (
     COLUMNS,
     SCORES,
     SHAPES,
+    STATISTICS,
     Scores,
     Table,
     alone,
     best_offsets,
+    likeness,
     table_of,
     track_curves,
     unpack,
@@ -34,6 +36,7 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
         "aac": 1_024,
         "aac_sine": 1_024,
         "aac_short": 128,
+        "aac_short_sine": 128,
         "ac3": 256,
         "ac3_lattice": 256,
         "mp2": 32,
@@ -155,3 +158,34 @@ def test_a_segment_by_itself_says_what_its_weaker_half_does(statistic: int) -> N
     offsets = [(250 - start) % 576 for start in STARTS]
     assert alone(rows, "mp3", statistic, offsets).tolist() == [5.0, 0.0, 11.0]
     assert alone(rows, "mp3", 1 - statistic, offsets).max() < CHANCE
+
+
+def test_different_audio_is_unlike_and_a_codec_makes_nothing_alike() -> None:
+    """Guards short blocks' inflation: noise, and the line of a codec at its common offset, are no repetition."""
+    found = likeness(rows_of(STARTS, "vorbis_short", 100, [(30.0, 30.0)] * 3), STARTS)
+    assert found.shape == (len(GRIDS), len(STATISTICS))
+    assert found.min() == 0.0
+    assert found.max() < 0.2
+
+
+@pytest.mark.parametrize(("statistic", "both"), [(EXACT, True), (RELATIVE, False)])
+def test_a_loop_is_alike_at_its_offset_in_the_track(statistic: int, *, both: bool) -> None:
+    """Guards loops: the same scores, each from its segment's own start; relative holes are as alike as exact ones."""
+    loop, grid = noise(9)["aac_short"][statistic], GRIDS.index("aac_short")
+    rows = []
+    for seed, start in enumerate(STARTS):
+        curves = noise(seed)
+        curves["aac_short"][statistic] = np.roll(loop, -start, axis=-1) + 0.2 * curves["aac_short"][statistic]
+        rows.append(row_of(curves))
+    found = likeness(np.stack(rows), STARTS)
+    assert found[grid, statistic] > 0.8
+    assert (found[grid].min() > 0.8) == both
+    assert np.delete(found, grid, axis=0).max() < 0.2
+    assert likeness(np.stack(rows), (0, 0, 0))[grid].max() < 0.5
+
+
+def test_one_segment_and_few_offsets_are_like_nothing() -> None:
+    """Guards the edges: nothing to compare with, MP2's 32 offsets, and digital silence."""
+    assert likeness(row_of(noise(0))[None], STARTS[:1]).max() == 0.0
+    assert likeness(np.zeros((3, SCORES)), STARTS).max() == 0.0
+    assert likeness(np.stack([row_of(noise(0))] * 2), (0, 0))[GRIDS.index("mp2")].max() == 0.0

@@ -72,6 +72,30 @@ def test_a_decode_stands_out_at_its_own_offset_and_nowhere_else(
     assert (layers[grid].statistics == STATISTICS) == (found[1:].min() > _FOUND / 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "grid", "other"),
+    [
+        ("a.m4a", ("-c:a", "aac", "-b:a", "128k"), "aac_short_sine", "aac_short"),
+        ("a.ogg", ("-c:a", "libvorbis", "-q:a", "6"), "vorbis_short", "aac_short"),
+    ],
+)
+def test_short_blocks_stand_out_in_drums(
+    layers: dict[str, OffsetEvidence],
+    encode_drums: Encode,
+    name: str,
+    arguments: tuple[str, ...],
+    grid: str,
+    other: str,
+) -> None:
+    """Guards drum loops, where long blocks are rare: found in each half, and best through the encoder's own window."""
+    samples = encode_drums(name, *arguments, shift=3_000)
+    there = _true_offset(layers[grid], samples)
+    found, *beside = _follow(layers[grid], samples, [there, there + 1, there + 37])[:, _EXACT]
+    assert found.min() > _FOUND
+    assert np.max(beside) < _CHANCE
+    assert _follow(layers[other], samples, [there])[0, _EXACT].max() < _CHANCE
+
+
 @pytest.mark.parametrize("grid", GRIDS)
 def test_an_original_stands_out_nowhere(
     layers: dict[str, OffsetEvidence], untouched: NDArray[np.float32], grid: str

@@ -8,12 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 from model.grid.combine import COLUMNS, SHAPES
+from model.grid.follow import STATISTICS
 from model.grid.following import CANDIDATES, KEPT, Following
 from model.grid.names import GRIDS
 from tests.model.grid.followed_track import FollowedTrack, Lines
 from tests.model.grid.score_rows import CHANCE, EXACT, RELATIVE, cell
 
 _FRAMES = np.array([shape[-1] for shape in SHAPES.values()])
+_UNLIKE = np.zeros((len(GRIDS), STATISTICS))
 _STARTS = tuple(200_003 * index for index in range(4))
 
 
@@ -35,9 +37,13 @@ def _followed(
     spread: float = 0.5,
     *,
     drop: bool = True,
+    likeness: NDArray[np.float64] | None = None,
 ) -> tuple[Following, FollowedTrack]:
     """Follow through all segments, one after another."""
-    following, track = Following(offsets), FollowedTrack(starts, lines, statistic, spread)
+    following, track = (
+        Following(offsets, likeness if likeness is not None else _UNLIKE),
+        FollowedTrack(starts, lines, statistic, spread),
+    )
     for index, start in enumerate(starts):
         if drop and index:
             following.drop_the_weak()
@@ -118,7 +124,7 @@ def test_what_was_not_followed_scores_nothing() -> None:
     """Guards the empty cells: a grid without a second statistic, and a track without anything, are zero."""
     following, _ = _followed(_candidates(), _STARTS, {})
     assert cell(following.table(), "ac3_lattice", RELATIVE)[0] == 0.0
-    nothing = Following(_candidates())
+    nothing = Following(_candidates(), _UNLIKE)
     nothing.add(0, lambda offsets: np.zeros((*offsets.shape, 2, 2, 2)))
     assert nothing.table()[:, 0::2].max() == 0.0
     assert nothing.alone(0, EXACT).tolist() == [0.0]
@@ -144,3 +150,40 @@ def test_one_line_does_not_hide_itself() -> None:
     lines: Lines = {(grid, 40): [(50.0, 50.0)] * 4 for grid in ("aac", "aac_sine")}
     following, _ = _followed(offsets, _STARTS, lines, drop=False)
     assert cell(following.table(), "aac", EXACT)[0] == pytest.approx(50.0 * 7**0.5)
+
+
+def test_short_blocks_of_segments_that_are_alike_count_less() -> None:
+    """Guards drum loops: what all segments repeat grows with their number, and only in the grid that hears it."""
+    lines: Lines = {(grid, 40): [(12.0, 12.0)] * 4 for grid in ("vorbis_short", "mp3")}
+    offsets = _candidates("vorbis_short", 40)
+    offsets[0, GRIDS.index("mp3")] = 40
+    alike = _UNLIKE.copy()
+    alike[:, EXACT] = 1.0
+    unlike, _ = _followed(offsets, _STARTS, lines)
+    looped, _ = _followed(offsets, _STARTS, lines, likeness=alike)
+    clear = cell(unlike.table(), "vorbis_short", EXACT)[0]
+    assert clear == pytest.approx(12.0 * 7**0.5, rel=0.3)
+    assert cell(looped.table(), "vorbis_short", EXACT)[0] == pytest.approx(clear / 2.0)  # the root of four segments
+    assert cell(looped.table(), "mp3", EXACT) == cell(unlike.table(), "mp3", EXACT)
+    column = GRIDS.index("vorbis_short")
+    np.testing.assert_allclose(2.0 * looped.alone(column, EXACT), unlike.alone(column, EXACT))
+
+
+def test_the_grids_of_short_blocks_tell_of_each_other() -> None:
+    """Guards drum loops within a segment: where all short grids say much, one says nothing; long ones are not asked."""
+    lines: Lines = {("aac_short", 40): [(12.0, 12.0)], ("mp3", 40): [(9.0, 9.0)]}
+    offsets = _candidates("aac_short", 40)
+    offsets[0, GRIDS.index("mp3")] = 40
+    calm, track = _followed(offsets, _STARTS[:1], lines)
+    others = [GRIDS.index(grid) for grid in ("aac_short_sine", "vorbis_short")]
+
+    def loud(offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+        answer = track(0, offsets)
+        answer[:, others, ..., 0] *= 12.0  # from half a standard deviation to six
+        return answer
+
+    looped = Following(offsets, _UNLIKE)
+    looped.add(_STARTS[0], loud)
+    shrunk = cell(looped.table(), "aac_short", EXACT)[0] / cell(calm.table(), "aac_short", EXACT)[0]
+    assert shrunk < 0.4
+    assert cell(looped.table(), "mp3", EXACT) == cell(calm.table(), "mp3", EXACT)
