@@ -20,8 +20,10 @@ Table = NDArray[np.float64]
 STATISTICS: Final = ("exact", "relative")
 """See ``OffsetEvidence``."""
 _LAYERS = evidence_layers(0.0)
-SHAPES: Final = {grid: (_LAYERS[grid].statistics, HALVES, _LAYERS[grid].offsets) for grid in GRIDS}
+SHAPES: Final = {grid: (_LAYERS[grid].searched_statistics(), HALVES, _LAYERS[grid].offsets) for grid in GRIDS}
 """Shape of one segment's scores in each grid."""
+FINENESS: Final = {grid: _LAYERS[grid].fineness for grid in GRIDS}
+"""Frame offsets a sample."""
 SCORES: Final = sum(int(np.prod(shape)) for shape in SHAPES.values())
 """Length of one segment's row of scores."""
 COLUMNS: Final = 2 * len(STATISTICS)
@@ -84,7 +86,10 @@ def track_curves(scores: Scores, starts: Sequence[int]) -> dict[str, Scores]:
     for grid, curves in unpack(scores).items():
         statistics, _, offsets = SHAPES[grid]
         aligned = np.stack(
-            [np.roll(curve, start % offsets, axis=-1) for curve, start in zip(curves, starts, strict=True)]
+            [
+                np.roll(curve, start * FINENESS[grid] % offsets, axis=-1)
+                for curve, start in zip(curves, starts, strict=True)
+            ]
         )
         different = _distinct(aligned)
         rows = []
@@ -110,8 +115,18 @@ def table_of(curves: Mapping[str, Scores]) -> Table:
 
 def best_offsets(curves: Mapping[str, Scores], number: int) -> NDArray[np.int64]:
     """Return the frame offsets of each grid that stand out most, in either statistic: shape (number, len(GRIDS))."""
-    ranked = [np.argsort(-curves[grid].max(axis=0), kind="stable")[:number] for grid in GRIDS]
+    ranked = [
+        np.argsort(-_summits(curves[grid].max(axis=0), FINENESS[grid] // 2), kind="stable")[:number] for grid in GRIDS
+    ]
     return np.stack(ranked, axis=1).astype(np.int64)
+
+
+def _summits(curve: Scores, reach: int) -> Scores:
+    """Lower what is not the highest within ``reach`` offsets: parts of a sample stand out together, (offsets,)."""
+    highest = curve
+    for distance in range(1, reach + 1):
+        highest = np.maximum(highest, np.maximum(np.roll(curve, distance), np.roll(curve, -distance)))
+    return np.where(curve >= highest, curve, curve.min() - 1.0)
 
 
 def alone(scores: Scores, grid: str, statistic: int, offsets: Sequence[int]) -> NDArray[np.float64]:

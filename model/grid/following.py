@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import COLUMNS, SHAPES, Table
+from model.grid.combine import COLUMNS, FINENESS, SHAPES, Table
 from model.grid.names import GRIDS
 
 Follow = Callable[[int, NDArray[np.int64]], NDArray[np.float64]]
@@ -24,6 +24,7 @@ _SHORT_BLOCK: Final = 128  # samples; Vorbis and WMA move their frames by whole 
 _NEIGHBOURS: Final = 8  # samples
 _ENOUGH: Final = 4  # unrelated candidates
 _FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
+_FINENESS: Final = np.array([FINENESS[grid] for grid in GRIDS])
 
 
 class Following:
@@ -39,7 +40,7 @@ class Following:
     def add(self, start: int, follow: Callable[[NDArray[np.int64]], NDArray[np.float64]]) -> None:
         """Follow the kept candidates through the segment that begins with sample ``start`` of the track."""
         columns = np.arange(len(GRIDS))
-        answer = follow((self._offsets[self._kept, columns] - start) % _FRAMES)
+        answer = follow((self._offsets[self._kept, columns] - start * _FINENESS) % _FRAMES)
         part = np.zeros((*self._offsets.shape, *answer.shape[2:]))
         part[self._kept, columns] = answer
         self._parts.append(part)
@@ -102,7 +103,8 @@ class Following:
         """
         if _FRAMES[grid] < _SHORT_BLOCK:
             return 1.0
-        apart = (self._offsets[:, grid] - self._offsets[int(scores.max(axis=1).argmax()), grid]) % _SHORT_BLOCK
+        apart = self._offsets[:, grid] - self._offsets[int(scores.max(axis=1).argmax()), grid]
+        apart = apart // _FINENESS[grid] % _SHORT_BLOCK
         unrelated = np.abs(scores[np.minimum(apart, _SHORT_BLOCK - apart) > _NEIGHBOURS])
         median = float(np.median(unrelated)) if len(unrelated) >= _ENOUGH else 0.0
         return median * _MEDIAN_TO_SIGMA if median > _USUAL_MEDIAN else 1.0
