@@ -1,8 +1,8 @@
 """Opus delivered at 44.1 kHz, its frames beginning anywhere between two samples.
 
 20 ms are 882 samples at 44.1 kHz, but where in between they begin depends on the encoder's delay and on what was cut
-off at 48 kHz before the resampling, and a tenth of a sample fills the holes.  Analysing every twentieth would cost
-twenty times as much.  But beside its frame each line only turns, by what its frequency says: with the sine transform
+off at 48 kHz before the resampling, and a twentieth of a sample fills the holes.  Analysing every fortieth would cost
+forty times as much.  But beside its frame each line only turns, by what its frequency says: with the sine transform
 as the cosine transform's imaginary part, a look at every ninth sample tells where around it a line is a hole, and all
 places at once are one more matrix product.
 """
@@ -29,6 +29,7 @@ from model.grid.constants import (
 from model.grid.evidence import OffsetEvidence, band_matrix
 from model.grid.stretches import every_offset
 
+_PLACES = PHASE_STEP * PHASES_A_SAMPLE  # around a look
 _BLOCK = 128  # samples that are moved in one row
 
 
@@ -39,19 +40,18 @@ def _moves() -> NDArray[np.float32]:
 
 
 def _turns() -> NDArray[np.float32]:
-    """Return what places around a look make of the sums over channels: (2 * PHASE_HARMONICS * lines, places).
+    """Return by what each harmonic of twice a line's angle turns at places from a look on: (harmonics * lines, places).
 
-    Real and imaginary parts of each harmonic of twice a line's angle come in; the places go from ``-PHASE_STEP / 2``.
+    The places reach from the look itself to halfway to the next one.
     """
-    places = np.arange(PHASE_STEP * PHASES_A_SAMPLE) / PHASES_A_SAMPLE - PHASE_STEP / 2
+    places = np.arange(_PLACES // 2 + 1) / PHASES_A_SAMPLE
     harmonics = np.arange(1, PHASE_HARMONICS + 1)[:, None, None]
-    angles = (2.0 * np.pi * harmonics * POSITIONS[:, None] * places).reshape(-1, places.size)
-    return np.concatenate([np.cos(angles), -np.sin(angles)]).astype(np.float32)
+    return (2.0 * np.pi * harmonics * POSITIONS[:, None] * places).reshape(-1, places.size).astype(np.float32)
 
 
 @keras.saving.register_keras_serializable("lossgate")
 class ResampledCeltEvidence(OffsetEvidence):
-    """Holes of CELT's 20 ms MDCT at every twentieth of a sample: (b, n, 2) -> (b, HALVES, 882 * 20 + 1, 1, 1).
+    """Holes of CELT's 20 ms MDCT at every fortieth of a sample: (b, n, 2) -> (b, HALVES, 882 * 40 + 1, 1, 1).
 
     The search counts one statistic, for relative holes: how near each line's angle is to that of a hole, whatever its
     length.  ``sum over m of cos(m * (2 * angle - pi))`` is a comb over the angle with a tooth at either hole,
@@ -69,7 +69,7 @@ class ResampledCeltEvidence(OffsetEvidence):
         transform = kernel()
         self._kernel = transform.real.astype(np.float32)
         self._both = np.concatenate([transform.real, transform.imag], axis=1).astype(np.float32)
-        self._turns, self._moves = _turns(), _moves()
+        self._cosines, self._sines, self._moves = np.cos(_turns()), np.sin(_turns()), _moves()
         self.window = len(transform)
         self.needed = CELT_HOP_AT_44K1 + self.window - 1
 
@@ -101,9 +101,12 @@ class ResampledCeltEvidence(OffsetEvidence):
         ]
         harmonics = [sum(parts[1:], start=parts[0]) for parts in zip(*(rows for rows, _ in found), strict=True)]
         weights = sum((row for _, row in found[1:]), start=found[0][1])
-        turned = ops.matmul(ops.concatenate(harmonics, axis=-1), ops.convert_to_tensor(self._turns))
-        counts = ops.reshape(turned, (-1, 1))
-        counts = ops.roll(counts, -PHASE_STEP * PHASES_A_SAMPLE // 2, axis=0)  # the first places lie before offset 0
+        reals, imaginaries = harmonics[:PHASE_HARMONICS], harmonics[PHASE_HARMONICS:]
+        even = ops.matmul(ops.concatenate(reals, axis=-1), ops.convert_to_tensor(self._cosines))
+        odd = ops.matmul(ops.concatenate(imaginaries, axis=-1), ops.convert_to_tensor(self._sines))
+        before, after = ops.flip((even + odd)[:, 1:], axis=-1), (even - odd)[:, :-1]
+        counts = ops.reshape(ops.concatenate([before, after], axis=-1), (-1, 1))
+        counts = ops.roll(counts, -_PLACES // 2, axis=0)  # the first look's places begin before offset 0
         return ops.concatenate([counts, weights], axis=0)
 
     def _harmonics(self, channel: Any) -> tuple[list[Any], Any]:
@@ -124,7 +127,7 @@ class ResampledCeltEvidence(OffsetEvidence):
         real = (ops.square(sine) - ops.square(cosine)) / (power + 1e-6)
         imaginary = -2.0 * cosine * sine / (power + 1e-6)
         # The angle of what is no longer than noise says nothing.
-        length = weight * ops.matmul(audible, ops.transpose(bands)) * power / (power + ops.square(2.0 * width))
+        length = weight * ops.matmul(audible, ops.transpose(bands)) * power / (power + ops.square(width))
         reals, imaginaries = [length * real], [length * imaginary]
         for _ in range(1, PHASE_HARMONICS):
             last = reals[-1], imaginaries[-1]

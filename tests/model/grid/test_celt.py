@@ -66,7 +66,7 @@ def test_a_trimmed_decode_is_found_at_its_place(
 
 
 def test_an_original_has_no_place(layer: ResampledCeltEvidence, untouched: NDArray[np.float32]) -> None:
-    """Guards the restraint: twenty times as many places must not make chance look like a codec."""
+    """Guards the restraint: forty times as many places must not make chance look like a codec."""
     assert _array(OffsetScores()(layer(untouched)))[0].min(axis=0).max() < _CHANCE
 
 
@@ -77,7 +77,7 @@ def test_silence_has_no_place(layer: ResampledCeltEvidence) -> None:
 
 
 def test_samples_move_by_parts_of_one(layer: ResampledCeltEvidence) -> None:
-    """Guards following between samples: a sine read later by 13 twentieths is the same sine, 13 twentieths on."""
+    """Guards following between samples: a sine read later by 13 fortieths is the same sine, 13 fortieths on."""
     times = np.arange(1_000)
     tones = [0.9 * np.pi * hertz / 22_050 for hertz in (1_000.0, 15_000.0)]
     channels = np.stack([np.sin(tone * times) for tone in tones]).astype(np.float32)
