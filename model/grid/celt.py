@@ -39,14 +39,20 @@ def _moves() -> NDArray[np.float32]:
     return sinc(at[:, None, :] - np.arange(_BLOCK + 2 * HALF_SINC)[:, None]).astype(np.float32)
 
 
-def _turns() -> NDArray[np.float32]:
-    """Return by what each harmonic of twice a line's angle turns at places from a look on: (harmonics * lines, places).
+def _turns() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return by what each harmonic of twice a line's angle turns at places from a look on.
 
-    The places reach from the look itself to halfway to the next one.
+    The places reach from the look itself to halfway to the next one.  High harmonics count less: they know exact holes
+    best, low ones those that an equaliser filled a little.
+
+    Returns:
+        Weighted cosine and sine, each (PHASE_HARMONICS * lines, places).
     """
     places = np.arange(_PLACES // 2 + 1) / PHASES_A_SAMPLE
     harmonics = np.arange(1, PHASE_HARMONICS + 1)[:, None, None]
-    return (2.0 * np.pi * harmonics * POSITIONS[:, None] * places).reshape(-1, places.size).astype(np.float32)
+    angles = 2.0 * np.pi * harmonics * POSITIONS[:, None] * places
+    turns = [(turn(angles) / np.sqrt(harmonics)).reshape(-1, places.size) for turn in (np.cos, np.sin)]
+    return turns[0].astype(np.float32), turns[1].astype(np.float32)
 
 
 @keras.saving.register_keras_serializable("lossgate")
@@ -54,8 +60,8 @@ class ResampledCeltEvidence(OffsetEvidence):
     """Holes of CELT's 20 ms MDCT at every fortieth of a sample: (b, n, 2) -> (b, HALVES, 882 * 40 + 1, 1, 1).
 
     The search counts one statistic, for relative holes: how near each line's angle is to that of a hole, whatever its
-    length.  ``sum over m of cos(m * (2 * angle - pi))`` is a comb over the angle with a tooth at either hole,
-    ``PHASE_HARMONICS`` times narrower than one harmonic's; and each harmonic, summed over channels, turns with the
+    length.  ``sum over m of cos(m * (2 * angle - pi)) / sqrt(m)`` is a comb over the angle with a tooth at either hole,
+    many times narrower than one harmonic's; and each harmonic, summed over channels, turns with the
     place.  Following moves the samples by the part of one and counts as for all other grids, exact and relative holes.
     """
 
@@ -69,7 +75,8 @@ class ResampledCeltEvidence(OffsetEvidence):
         transform = kernel()
         self._kernel = transform.real.astype(np.float32)
         self._both = np.concatenate([transform.real, transform.imag], axis=1).astype(np.float32)
-        self._cosines, self._sines, self._moves = np.cos(_turns()), np.sin(_turns()), _moves()
+        self._cosines, self._sines = _turns()
+        self._moves = _moves()
         self.window = len(transform)
         self.needed = CELT_HOP_AT_44K1 + self.window - 1
 
