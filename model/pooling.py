@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from model.bitrate import FEATURES, BitrateScale, features
 from model.constants import BITRATE_CLASSES, FAMILIES, SILENCE_DBFS
 from model.errors import ArtefactError
+from model.grid.combine import FINENESS
 from model.grid.names import FAMILY_INDICES, GRIDS
 from model.grid.track_search import TrackSearch
 
@@ -211,6 +212,6 @@ def family_evidence(search: TrackSearch | None) -> NDArray[np.float64]:
 
 def _finding(search: TrackSearch) -> GridFinding:
     clearest = int(np.argmax(search.segment_z))
-    return GridFinding(
-        GRIDS[search.best_grid], search.best_z, search.offset_in(search.starts[clearest]), search.segments[clearest]
-    )
+    grid = GRIDS[search.best_grid]
+    samples = search.offset_in(search.starts[clearest]) // FINENESS[grid]
+    return GridFinding(grid, search.best_z, samples, search.segments[clearest])

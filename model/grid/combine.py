@@ -20,8 +20,10 @@ Table = NDArray[np.float64]
 STATISTICS: Final = ("exact", "relative")
 """See ``OffsetEvidence``."""
 _LAYERS = evidence_layers(0.0)
-SHAPES: Final = {grid: (_LAYERS[grid].statistics, HALVES, _LAYERS[grid].offsets) for grid in GRIDS}
+SHAPES: Final = {grid: (_LAYERS[grid].searched_statistics(), HALVES, _LAYERS[grid].offsets) for grid in GRIDS}
 """Shape of one segment's scores in each grid."""
+FINENESS: Final = {grid: _LAYERS[grid].fineness for grid in GRIDS}
+"""Frame offsets a sample."""
 SCORES: Final = sum(int(np.prod(shape)) for shape in SHAPES.values())
 """Length of one segment's row of scores."""
 COLUMNS: Final = 2 * len(STATISTICS)
@@ -63,10 +65,10 @@ def _correlations(rows: Scores) -> NDArray[np.float64]:
     return alike
 
 
-def _aligned(curves: Scores, starts: Sequence[int]) -> Scores:
+def _aligned(curves: Scores, starts: Sequence[int], fineness: int) -> Scores:
     """Count segments' frame offsets (k, ..., offsets) from the start of the track, where ``starts`` says they begin."""
-    offsets = curves.shape[-1]
-    return np.stack([np.roll(curve, start % offsets, axis=-1) for curve, start in zip(curves, starts, strict=True)])
+    shifts = [start * fineness % curves.shape[-1] for start in starts]
+    return np.stack([np.roll(curve, shift, axis=-1) for curve, shift in zip(curves, shifts, strict=True)])
 
 
 def _distinct(curves: Scores) -> Scores:
@@ -97,7 +99,7 @@ def track_curves(scores: Scores, starts: Sequence[int]) -> dict[str, Scores]:
     totals = {}
     for grid, curves in unpack(scores).items():
         statistics, _, offsets = SHAPES[grid]
-        different = _distinct(_aligned(curves, starts))
+        different = _distinct(_aligned(curves, starts, FINENESS[grid]))
         rows = []
         for statistic in range(statistics):
             parts = different[:, statistic]
@@ -139,10 +141,10 @@ def likeness(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
         statistics, _, offsets = SHAPES[grid]
         if len(scores) == 1 or offsets < _TELLING_OFFSETS:
             continue
-        whole = _aligned(curves, starts).sum(axis=2) / np.sqrt(HALVES)
+        whole = _aligned(curves, starts, FINENESS[grid]).sum(axis=2) / np.sqrt(HALVES)
         for statistic in range(statistics):
             apart = (np.arange(offsets) - int(whole[:, statistic].sum(axis=0).argmax())) % offsets
-            rest = whole[:, statistic, np.minimum(apart, offsets - apart) > NEIGHBOURS]
+            rest = whole[:, statistic, np.minimum(apart, offsets - apart) > NEIGHBOURS * FINENESS[grid]]
             found[row, statistic] = max(0.0, float(_correlations(rest)[pairs].mean()))
     # The search hears relative holes of steady bands only, the follower those of all.
     return np.maximum.accumulate(found, axis=1)
@@ -150,8 +152,18 @@ def likeness(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
 
 def best_offsets(curves: Mapping[str, Scores], number: int) -> NDArray[np.int64]:
     """Return the frame offsets of each grid that stand out most, in either statistic: shape (number, len(GRIDS))."""
-    ranked = [np.argsort(-curves[grid].max(axis=0), kind="stable")[:number] for grid in GRIDS]
+    ranked = [
+        np.argsort(-_summits(curves[grid].max(axis=0), FINENESS[grid] // 2), kind="stable")[:number] for grid in GRIDS
+    ]
     return np.stack(ranked, axis=1).astype(np.int64)
+
+
+def _summits(curve: Scores, reach: int) -> Scores:
+    """Lower what is not the highest within ``reach`` offsets: parts of a sample stand out together, (offsets,)."""
+    highest = curve
+    for distance in range(1, reach + 1):
+        highest = np.maximum(highest, np.maximum(np.roll(curve, distance), np.roll(curve, -distance)))
+    return np.where(curve >= highest, curve, curve.min() - 1.0)
 
 
 def alone(scores: Scores, grid: str, statistic: int, offsets: Sequence[int]) -> NDArray[np.float64]:

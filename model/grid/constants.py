@@ -24,9 +24,15 @@ AAC_SHORT_KBD_ALPHA: Final = 6.0
 
 # First-order pre-emphasis of CELT at 48 kHz (RFC 6716, section 4.3.7.2).
 CELT_PREEMPHASIS: Final = 0.850_006_10
-# libopus has the decoder drop 312 samples at 48 kHz (RFC 7845, pre-skip): at 44.1 kHz the
-# frames start 0.35 samples after a whole one.  0.01 samples off, the grid is gone (measured).
-CELT_PHASE_AT_44K1: Final = 0.35  # samples at 44.1 kHz
+# Parts of a sample at 44.1 kHz that are told apart.  libopus has the decoder drop 312 samples at 48 kHz (RFC 7845,
+# pre-skip), ffmpeg's own encoder 120: untrimmed, the frames start 0.35 and 0.75 samples after a whole one, and both are
+# told apart exactly.  0.025 samples off, following's exact score is a third (measured).
+PHASES_A_SAMPLE: Final = 40
+# Of CELT's transforms, samples at 44.1 kHz from one to the next.  Of 3, 6, 9 and 14, all up to 9 do as well (measured).
+PHASE_STEP: Final = 9
+# What tells a hole from chance: so many harmonics of twice a line's angle.  Of 18 trimmed decodes of 256 and 320 kbit/s
+# a segment alone names 7 with 8 of them, 13 with 16, 15 with 24, at a cost that grows with the square (measured).
+PHASE_HARMONICS: Final = 16
 
 # --- What counts as a hole -------------------------------------------------------
 

@@ -72,6 +72,11 @@ class OffsetEvidence(keras.layers.Layer):
     """The first so many count holes: never negative, and with a long tail."""
 
     offsets: int
+    """Frame offsets that are told apart; the frame lasts so many ``1 / fineness`` samples."""
+    fineness = 1
+    """Offsets a sample."""
+    cells: tuple[int, int] = (BANDS, CHANNELS)
+    """Of an offset's evidence."""
     needed: int
     window: int
     """Samples under one frame's transform."""
@@ -100,6 +105,10 @@ class OffsetEvidence(keras.layers.Layer):
     def prepared(self, channels: Any) -> Any:
         """Return left and right (2, m) as ``frame_coefficients`` wants them to be cut."""
         return channels
+
+    def whole_samples(self, channels: Any, offset: Any) -> tuple[Any, Any]:
+        """Return left and right (2, m), moved by less than a sample, and the whole samples (): where frames begin."""
+        return channels, offset
 
     def frame_coefficients(self, frames: Any) -> Any:
         """(2, frames, window) -> (2, frames, coefficients), as ``coefficients``; the order is ``positions``'."""
@@ -159,10 +168,11 @@ class OffsetEvidence(keras.layers.Layer):
         # One stretch at a time: all offsets of a whole batch would take gigabytes.
         rows = ops.map(self._one_stretch, ops.reshape(stretches, (-1, length, 2)))
         # Stretches go to the halves in turn, so that both hear the whole segment.
-        shape = (self.stretches // HALVES, HALVES, self.offsets + 2, self.statistics, CHANNELS, BANDS)
+        statistics, (bands, channels) = self.searched_statistics(), self.cells
+        shape = (self.stretches // HALVES, HALVES, self.offsets + 2, statistics, channels, bands)
         rows = ops.sum(ops.reshape(rows, (-1, *shape)), axis=1)
         rows = ops.transpose(rows, (0, 3, 1, 2, 5, 4))
-        rows = ops.reshape(rows, (-1, self.statistics * HALVES, self.offsets + 2, BANDS, CHANNELS))
+        rows = ops.reshape(rows, (-1, statistics * HALVES, self.offsets + 2, bands, channels))
         hit = rows[:, :, -2:-1] / (rows[:, :, -1:] + 1e-6)
         return ops.concatenate([rows[:, :, :-2], hit], axis=2)
 
@@ -170,9 +180,13 @@ class OffsetEvidence(keras.layers.Layer):
         """Return the grid on which stretches start, in samples."""
         return self.offsets
 
+    def searched_statistics(self) -> int:
+        """Return how many statistics ``call`` counts; following counts all."""
+        return self.statistics
+
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """(b, n, 2) -> (b, statistics * HALVES, offsets + 1, BANDS, CHANNELS)."""
-        return (input_shape[0], self.statistics * HALVES, self.offsets + 1, BANDS, CHANNELS)
+        return (input_shape[0], self.searched_statistics() * HALVES, self.offsets + 1, *self.cells)
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor takes."""

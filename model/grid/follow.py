@@ -51,16 +51,17 @@ class FollowedFrames(keras.layers.Layer):
     def _frames(self, samples: Any, offset: Any) -> Any:
         """(n, 2) and () -> (2, frames, 1 + len(BESIDE), window), the frame itself first."""
         grid = self._evidence
-        hop, reach = grid.offsets * grid.stride, max(BESIDE)
-        count = (samples.shape[0] - 2 * grid.offsets - reach - grid.window) // hop + 1
+        frame, reach = grid.offsets // grid.fineness, max(BESIDE)
+        hop = frame * grid.stride
+        count = (samples.shape[0] - 2 * frame - reach - grid.window) // hop + 1
         count = 2 + HALVES * max(1, int(self.effort * (count - 2)) // HALVES)
         blocks = -(-grid.window // hop)
-        channels = grid.prepared(ops.transpose(samples) * LSB_PER_UNIT)
+        channels, offset = grid.whole_samples(grid.prepared(ops.transpose(samples) * LSB_PER_UNIT), offset)
         channels = ops.pad(channels, ((0, 0), (0, blocks * hop)))  # only what no window reaches is read from it
         sets = []
         for beside in (0, *BESIDE):
             # Offsets below the reach begin a frame later, so that no start is negative.
-            index = ops.arange((count + blocks - 1) * hop, dtype="int32") + (grid.offsets + beside) + offset
+            index = ops.arange((count + blocks - 1) * hop, dtype="int32") + (frame + beside) + offset
             # Windows that overlap are neighbouring blocks side by side; gathered one by one they would cost as much as
             # their transform.
             cut = ops.reshape(ops.take(channels, index, axis=1), (2, count + blocks - 1, hop))

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import COLUMNS, NEIGHBOURS, SHAPES, Table
+from model.grid.combine import COLUMNS, FINENESS, NEIGHBOURS, SHAPES, Table
 from model.grid.names import GRIDS
 
 Follow = Callable[[int, NDArray[np.int64]], NDArray[np.float64]]
@@ -24,6 +24,7 @@ _SHORT_BLOCK: Final = 128  # samples; Vorbis and WMA move their frames by whole 
 _ENOUGH: Final = 4  # unrelated candidates
 _FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
 _SHORT: Final = _FRAMES == _SHORT_BLOCK
+_FINENESS: Final = np.array([FINENESS[grid] for grid in GRIDS])
 
 
 class Following:
@@ -45,7 +46,7 @@ class Following:
     def add(self, start: int, follow: Callable[[NDArray[np.int64]], NDArray[np.float64]]) -> None:
         """Follow the kept candidates through the segment that begins with sample ``start`` of the track."""
         columns = np.arange(len(GRIDS))
-        answer = follow((self._offsets[self._kept, columns] - start) % _FRAMES)
+        answer = follow((self._offsets[self._kept, columns] - start * _FINENESS) % _FRAMES)
         part = np.zeros((*self._offsets.shape, *answer.shape[2:]))
         part[self._kept, columns] = answer
         self._parts.append(part)
@@ -117,7 +118,7 @@ class Following:
             return 1.0
         best = self._offsets[int(_z(sums[:, grid]).max(axis=1).argmax()), grid]
         grids = np.flatnonzero(_SHORT) if _SHORT[grid] else [grid]
-        apart = (self._offsets[:, grids] - best) % _SHORT_BLOCK
+        apart = (self._offsets[:, grids] - best) // _FINENESS[grid] % _SHORT_BLOCK
         unrelated = sums[:, grids][np.minimum(apart, _SHORT_BLOCK - apart) > NEIGHBOURS]
         median = float(np.median(np.abs(_z(unrelated)))) if len(unrelated) >= _ENOUGH else 0.0
         usual = _USUAL_MEDIAN if len(unrelated) <= CANDIDATES else 0.0

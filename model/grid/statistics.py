@@ -5,8 +5,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from model.grid.evidence import BANDS, CHANNELS
-
 _TREND_OUTER = 21  # offsets; the line is one wide, content changes over more
 _TREND_INNER = 5  # offsets around the line that do not count to its surroundings
 _FINITE = 1e-3  # hits; keeps digital silence finite
@@ -25,8 +23,9 @@ class OffsetScores(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Return how far each offset stands out, in standard deviations."""
-        flat = ops.reshape(inputs, (-1, inputs.shape[2], BANDS * CHANNELS))
-        everything = ops.ones((BANDS * CHANNELS, 1), dtype=flat.dtype)
+        cells = inputs.shape[3] * inputs.shape[4]
+        flat = ops.reshape(inputs, (-1, inputs.shape[2], cells))
+        everything = ops.ones((cells, 1), dtype=flat.dtype)
         counts = ops.matmul(flat[:, :-1], everything)
         hit = ops.matmul(ops.square(flat[:, -1:]), everything)
         reach = _TREND_OUTER // 2

@@ -53,16 +53,16 @@ def pick_stretches(samples: Any, hop: int, needed: int, count: int) -> Any:
     return ops.reshape(taken, (-1, count, span * hop, 2))
 
 
-def every_offset(rows: Any, offsets: int, length: int) -> Any:
+def every_offset(rows: Any, offsets: int, length: int, step: int = 1) -> Any:
     """Return all windows of ``length`` samples: (c, m) -> (c, offsets, length).
 
-    Row ``o`` is ``rows[:, o : o + length]``.  Repeated m-sample rows read in lines of
-    m + 1 shift by one sample a line: memory copies only, where a gather would fetch
+    Row ``o`` is ``rows[:, o * step : o * step + length]``.  Repeated m-sample rows read in lines of
+    m + step shift by that many samples a line: memory copies only, where a gather would fetch
     sample by sample.
     """
     width = rows.shape[-1]
-    repeated = ops.tile(rows, (1, offsets + 1))[:, : offsets * (width + 1)]
-    return ops.reshape(repeated, (-1, offsets, width + 1))[:, :, :length]
+    repeated = ops.tile(rows, (1, offsets + 1))[:, : offsets * (width + step)]
+    return ops.reshape(repeated, (-1, offsets, width + step))[:, :, :length]
 
 
 def every_offset_reversed(rows: Any, offsets: int, length: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import SHAPES, Scores, Table, alone, best_offsets, likeness, table_of, track_curves
+from model.grid.combine import FINENESS, SHAPES, Scores, Table, alone, best_offsets, likeness, table_of, track_curves
 from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, Follow, Following
 from model.grid.names import GRIDS
 
@@ -50,9 +50,13 @@ class TrackSearch:
         return int(np.argmax(self.table[:, 0::2].max(axis=0)))
 
     def offset_in(self, start: int) -> int:
-        """Return the best grid's frame offset from a segment that begins with sample ``start``."""
-        frame = SHAPES[GRIDS[self.best_grid]][-1]
-        return int(self.table[self.best_grid, 2 * self.best_statistic + 1] - start) % frame
+        """Return the best grid's frame offset from a segment that begins with sample ``start``.
+
+        In the grid's own steps: of most grids samples, see ``combine.FINENESS``.
+        """
+        grid = GRIDS[self.best_grid]
+        offset = int(self.table[self.best_grid, 2 * self.best_statistic + 1])
+        return (offset - start * FINENESS[grid]) % SHAPES[grid][-1]
 
 
 def search_track(

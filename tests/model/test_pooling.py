@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model.bitrate import FEATURES, BitrateScale
 from model.constants import BITRATE_CLASSES, FAMILIES
 from model.errors import ArtefactError
-from model.grid.combine import COLUMNS
+from model.grid.combine import COLUMNS, FINENESS
 from model.grid.names import FAMILY_OF_GRID, GRIDS
 from model.grid.track_search import TrackSearch
 from model.pooling import Calibration, GridFinding, evidence, family_evidence, pool
@@ -194,7 +194,7 @@ def test_the_family_of_the_grid_is_named(statistic: int) -> None:
         search = _search(**{("exact", "relative")[statistic]: {name: 300.0}})
         score = pool(np.array([0.0]), *_heads(1, family=3), WITH_GRID, search=search)
         assert score.family == family
-        assert score.grid == GridFinding(name, 300.0, 7, 0)
+        assert score.grid == GridFinding(name, 300.0, 7 // FINENESS[name], 0)
 
 
 def test_a_family_is_worth_its_best_grid() -> None:

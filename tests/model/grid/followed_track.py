@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import SHAPES
+from model.grid.combine import FINENESS, SHAPES
 from model.grid.evidence import HALVES
 from model.grid.follow import STATISTICS
 from model.grid.names import GRIDS
@@ -41,7 +41,7 @@ class FollowedTrack:
         variances = np.full(shape, 4.0)
         for (grid, at), said in self._lines.items():
             column = GRIDS.index(grid)
-            there = offsets[:, column] == (at - self._starts[index]) % SHAPES[grid][-1]
+            there = offsets[:, column] == (at - self._starts[index] * FINENESS[grid]) % SHAPES[grid][-1]
             deviations[there, column, self._statistic] = said[index]
         lattice = GRIDS.index("ac3_lattice")  # it has one statistic only
         deviations[:, lattice, 1] = variances[:, lattice, 1] = 0.0

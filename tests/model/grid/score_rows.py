@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import SHAPES
+from model.grid.combine import FINENESS, SHAPES
 from model.grid.names import GRIDS
 
 CHANCE = 6.0
@@ -35,7 +35,7 @@ def rows_of(
     rows = []
     for seed, (start, level) in enumerate(zip(starts, levels, strict=True)):
         curves = noise(seed)
-        curves[grid][statistic, :, (at - start) % SHAPES[grid][-1]] = level
+        curves[grid][statistic, :, (at - start * FINENESS[grid]) % SHAPES[grid][-1]] = level
         rows.append(row_of(curves))
     return np.stack(rows)
 

@@ -41,7 +41,7 @@ def layers() -> dict[str, OffsetEvidence]:
 def _true_offset(layer: OffsetEvidence, samples: NDArray[np.float32]) -> int:
     """The frame offset that the search finds, by its weaker half."""
     scores = np.asarray(keras.ops.convert_to_numpy(OffsetScores()(layer(samples))))[0]
-    return int(scores.reshape(layer.statistics, HALVES, layer.offsets)[_EXACT].min(axis=0).argmax())
+    return int(scores.reshape(layer.searched_statistics(), HALVES, layer.offsets)[_EXACT].min(axis=0).argmax())
 
 
 def _deviations(frames: object) -> NDArray[np.float64]:
@@ -66,7 +66,8 @@ def test_a_decode_stands_out_at_its_own_offset_and_nowhere_else(
     """Guards each family end to end, in both halves: to the sample, or another offset would share its evidence."""
     samples = encode(name, *arguments, shift=3_000, rate_hz=rate_hz)
     there = _true_offset(layers[grid], samples)
-    found, *beside = _follow(layers[grid], samples, [there, there + 1, there - 1, there + 10, there + 37])
+    sample = layers[grid].fineness
+    found, *beside = _follow(layers[grid], samples, [there + shift * sample for shift in (0, 1, -1, 10, 37)])
     assert found[_EXACT].min() > _FOUND
     assert np.max(beside) < _CHANCE
     assert (layers[grid].statistics == STATISTICS) == (found[1:].min() > _FOUND / 2)

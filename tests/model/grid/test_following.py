@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.grid.combine import COLUMNS, SHAPES
+from model.grid.combine import COLUMNS, FINENESS, SHAPES
 from model.grid.follow import STATISTICS
 from model.grid.following import CANDIDATES, KEPT, Following
 from model.grid.names import GRIDS
@@ -16,6 +16,7 @@ from tests.model.grid.score_rows import CHANCE, EXACT, RELATIVE, cell
 
 _FRAMES = np.array([shape[-1] for shape in SHAPES.values()])
 _UNLIKE = np.zeros((len(GRIDS), STATISTICS))
+_FINENESS = np.array(list(FINENESS.values()))
 _STARTS = tuple(200_003 * index for index in range(4))
 
 
@@ -56,7 +57,7 @@ def test_every_candidate_is_followed_at_its_place_in_the_segment() -> None:
     offsets = _candidates()
     _, track = _followed(offsets, (0, 150_001), {}, drop=False)
     np.testing.assert_array_equal(track.asked[0][1], offsets)
-    np.testing.assert_array_equal(track.asked[1][1], (offsets - 150_001) % _FRAMES)
+    np.testing.assert_array_equal(track.asked[1][1], (offsets - 150_001 * _FINENESS) % _FRAMES)
     assert (track.asked[1][1] >= 0).all()
     assert (track.asked[1][1] < _FRAMES).all()
 
@@ -71,9 +72,9 @@ def test_the_strongest_of_each_grid_are_kept(statistic: int) -> None:
     assert [len(rows) for _, rows in track.asked] == [CANDIDATES, KEPT, KEPT, KEPT]
     for index, rows in track.asked[1:]:
         for grid, at in (("mp3", 100), ("wma", 2_047)):
-            assert (at - _STARTS[index]) % SHAPES[grid][-1] in rows[:, GRIDS.index(grid)]
+            assert (at - _STARTS[index] * FINENESS[grid]) % SHAPES[grid][-1] in rows[:, GRIDS.index(grid)]
     # The others keep two of their own candidates.
-    again = (track.asked[1][1] + _STARTS[1]) % _FRAMES
+    again = (track.asked[1][1] + _STARTS[1] * _FINENESS) % _FRAMES
     assert all(set(again[:, column]) <= set(offsets[:, column]) for column in range(len(GRIDS)))
     assert all(len(set(again[:, column])) == KEPT for column in range(len(GRIDS)))
 

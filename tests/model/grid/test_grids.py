@@ -38,7 +38,7 @@ def layers() -> dict[str, OffsetEvidence]:
 def _scores(layer: OffsetEvidence, samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """The scores of one grid alone, of the first segment: (statistics, HALVES, offsets)."""
     scores = np.asarray(keras.ops.convert_to_numpy(OffsetScores()(layer(samples))))[0]
-    return scores.reshape(layer.statistics, HALVES, layer.offsets)
+    return scores.reshape(layer.searched_statistics(), HALVES, layer.offsets)
 
 
 def _best(layer: OffsetEvidence, samples: NDArray[np.float32], statistic: int = 0) -> tuple[float, int]:
@@ -62,7 +62,7 @@ def test_the_grid_of_a_decode_is_found_and_moves_with_it(
     second, moved = _best(layers[grid], encode(name, *arguments, shift=3_137, rate_hz=rate_hz))
     assert first > _FOUND
     assert second > _FOUND
-    assert (offset - moved) % period == 137 % period
+    assert (offset - moved) / layers[grid].fineness % period == 137 % period
 
 
 @pytest.mark.parametrize(("name", "arguments", "grid"), [_ENCODINGS[0][:3], _ENCODINGS[1][:3]])

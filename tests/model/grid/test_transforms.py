@@ -60,6 +60,7 @@ def test_every_offset_is_a_sliding_window() -> None:
     rows = np.arange(40, dtype=np.float32).reshape(2, 20)
     forward = np.lib.stride_tricks.sliding_window_view(rows, 6, axis=1)[:, :11]
     np.testing.assert_array_equal(_array(every_offset(rows, 11, 6)), forward)
+    np.testing.assert_array_equal(_array(every_offset(rows, 4, 6, 3)), forward[:, ::3])
     np.testing.assert_array_equal(_array(every_offset_reversed(rows, 11, 6)), forward[..., ::-1])
 
 
@@ -84,7 +85,6 @@ def test_mdct_equals_its_definition() -> None:
     [
         lambda: MDCTEvidence(256, "sine", 2),
         lambda: celt_at_48k(2, "celt"),
-        lambda: ResampledCeltEvidence(2),
         lambda: HybridEvidence(2),
         lambda: SubbandEvidence(2),
     ],
@@ -128,7 +128,7 @@ def test_preemphasis_is_undone_in_the_level() -> None:
     assert strongest == pytest.approx(2 * flat, rel=0.1)
 
 
-@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("grid", [grid for grid in GRIDS if grid != "opus_44k1"])  # not searched frame by frame
 def test_a_frame_by_itself_is_the_row_of_its_offset(grid: str) -> None:
     """Guards following: the offset that the search named must be the one whose frames are read, line by line."""
     layer = evidence_layers(0.0)[grid]
