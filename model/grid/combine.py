@@ -152,17 +152,25 @@ def likeness(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
 
 def best_offsets(curves: Mapping[str, Scores], number: int) -> NDArray[np.int64]:
     """Return the frame offsets of each grid that stand out most, in either statistic: shape (number, len(GRIDS))."""
-    ranked = [
-        np.argsort(-_summits(curves[grid].max(axis=0), FINENESS[grid] // 2), kind="stable")[:number] for grid in GRIDS
-    ]
+    ranked = []
+    for grid in GRIDS:
+        curve = curves[grid].max(axis=0)
+        if FINENESS[grid] > 1:
+            curve = _summits(curve, NEIGHBOURS * FINENESS[grid])
+        ranked.append(np.argsort(-curve, kind="stable")[:number])
     return np.stack(ranked, axis=1).astype(np.int64)
 
 
 def _summits(curve: Scores, reach: int) -> Scores:
-    """Lower what is not the highest within ``reach`` offsets: parts of a sample stand out together, (offsets,)."""
-    highest = curve
-    for distance in range(1, reach + 1):
-        highest = np.maximum(highest, np.maximum(np.roll(curve, distance), np.roll(curve, -distance)))
+    """Lower what is not the highest within ``reach`` offsets: parts of a sample stand out together, (offsets,).
+
+    Else the best place's neighbours would be all that is followed, and none would be left to tell what chance does.
+    """
+    highest, covered = curve, 0
+    while covered < reach:
+        step = min(2 * covered + 1, reach - covered)
+        highest = np.maximum(highest, np.maximum(np.roll(highest, step), np.roll(highest, -step)))
+        covered += step
     return np.where(curve >= highest, curve, curve.min() - 1.0)
 
 

@@ -25,6 +25,11 @@ _ENOUGH: Final = 4  # unrelated candidates
 _FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
 _SHORT: Final = _FRAMES == _SHORT_BLOCK
 _FINENESS: Final = np.array([FINENESS[grid] for grid in GRIDS])
+_BEATS: Final = np.array([grid.startswith("opus") for grid in GRIDS])
+"""Grids of 20 ms: a beat at 100, 120, 125 or 150 BPM is a whole number of their frames, and a sequencer repeats it to
+the sample."""
+_CELT_BLOCKS: Final = 8  # short blocks a frame
+_USUAL_RIVAL: Final = 3.0  # standard deviations; followed Opus decodes of 20 to 120 sigma have rivals of 1.1 to 2.6
 
 
 class Following:
@@ -104,6 +109,9 @@ class Following:
         spreads = [np.abs(_z(sums))[sums[..., 1] > 0] for sums in (first[:, ~_SHORT], others[:, ~_SHORT])]
         whole = max([1.0, *(float(np.median(spread)) * _MEDIAN_TO_SIGMA for spread in spreads if spread.size)])
         each = np.array([self._inflation_of(grid, first) for grid in range(len(GRIDS))])
+        for grid in np.flatnonzero(_BEATS):
+            rival = max(self._rival(grid, first), self._rival(grid, first + others))
+            each[grid] = max(each[grid], rival / _USUAL_RIVAL)
         together = np.sqrt(1.0 + (len(self._parts) - 1) * self._likeness)
         return np.maximum(whole, each[:, None] * np.where(_SHORT[:, None], together, 1.0))
 
@@ -123,6 +131,18 @@ class Following:
         median = float(np.median(np.abs(_z(unrelated)))) if len(unrelated) >= _ENOUGH else 0.0
         usual = _USUAL_MEDIAN if len(unrelated) <= CANDIDATES else 0.0
         return max(1.0, median * _MEDIAN_TO_SIGMA) if median > usual else 1.0
+
+    def _rival(self, grid: int, sums: NDArray[np.float64]) -> float:
+        """Return what the second of a grid's offsets says, from (candidates, grids, STATISTICS, 2).
+
+        A codec has one.  What a loop repeats with every beat stands out at several (measured on a drum machine at
+        120 BPM: 9 and 8 sigma), though most say nothing.
+        """
+        scores = _z(sums[:, grid]).max(axis=1)
+        samples = self._offsets[:, grid] / _FINENESS[grid]
+        block = _FRAMES[grid] / _FINENESS[grid] / _CELT_BLOCKS
+        apart = np.abs(samples - samples[int(scores.argmax())]) % block
+        return float(scores[np.minimum(apart, block - apart) > NEIGHBOURS].max(initial=0.0))
 
     def _all_parts(self) -> NDArray[np.float64]:
         """(candidates, grids, statistics, segments, halves, 2)."""
