@@ -146,11 +146,11 @@ def test_parts_of_one_sample_are_one_candidate() -> None:
     """Guards the few that are followed: what stands out beside the true part of a sample must not take their places."""
     curves = {grid: np.zeros((shape[0], shape[-1])) for grid, shape in SHAPES.items()}
     curves["opus_44k1"][EXACT, [35_279, 0, 1, 2, 3, 300]] = 7.0, 8.0, 9.0, 8.0, 6.0, 2.0
-    curves["opus_44k1"][EXACT, [700, 705, 1_020]] = 4.0, 3.0, 2.0
-    curves["aac"][EXACT, [700, 705, 1_020]] = 4.0, 3.0, 2.0
+    curves["opus_44k1"][EXACT, [700, 705, 1_100]] = 4.0, 3.0, 2.0
+    curves["aac"][EXACT, [700, 705, 1_100]] = 4.0, 3.0, 2.0
     offsets = best_offsets(curves, 3)
-    assert offsets[:, GRIDS.index("opus_44k1")].tolist() == [1, 700, 1_020]
-    assert offsets[:, GRIDS.index("aac")].tolist() == [700, 705, 1_020]
+    assert offsets[:, GRIDS.index("opus_44k1")].tolist() == [1, 700, 1_100]
+    assert offsets[:, GRIDS.index("aac")].tolist() == [700, 705, 1_100]
 
 
 @pytest.mark.parametrize("grid", ["aac", "opus_44k1"])
