@@ -55,7 +55,7 @@ class Lattice:
     @property
     def proves(self) -> bool:
         """Whether this is a decode, whatever its list says."""
-        return self.z >= PROVEN
+        return bool(self.z >= PROVEN)
 
 
 def band_scores(band: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -120,7 +120,7 @@ def look_for_lattice(samples: Samples, grid: str, offset: int, frames: int = _FR
         if mine.size and others:
             spread = float(np.std(np.concatenate(others))) / np.sqrt(mine.size)
             z = max(z, (float(mine.mean()) - float(np.mean([other.mean() for other in others]))) / max(spread, 1e-9))
-    return z
+    return float(z)
 
 
 def lattice_of(segments: NDArray[np.float32], search: TrackSearch) -> Lattice | None:

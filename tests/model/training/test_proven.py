@@ -1,5 +1,6 @@
 """What only a list calls a true recording."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -33,7 +34,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def lattice_of(segments: str, search: object) -> Lattice | None:
         assert search is _SEARCH
         z = {"proof": PROVEN, "doubt": PROVEN - 0.1}.get(segments)
-        return None if z is None else Lattice("mp3", 487, z)
+        return None if z is None else Lattice("mp3", 487, np.float64(z))
 
     monkeypatch.setattr(proven, "segments_of", segments_of)
     monkeypatch.setattr(proven, "lattice_of", lattice_of)
@@ -69,6 +70,7 @@ def test_the_report_names_what_was_not_counted(looked_at: list[str]) -> None:
         "rejected_items": ["doubt (group)"],
     }
     text = further_true({**figures, "looked_at": rows})
+    assert json.dumps(rows)
     assert "Not counted: 1 more" in text
     assert "proof (group): mp3 at 487 samples, 10 sigma" in text
     assert "doubt (group)" in text.split("Not counted")[0]
