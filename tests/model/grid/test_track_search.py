@@ -251,3 +251,17 @@ def test_a_loop_of_drums_is_no_grid(
     assert len(found.segments) == len(segments)
     scores = {grid: float(row[0::2].max()) for grid, row in zip(GRIDS, found.table, strict=True)}
     assert max(scores.values()) < 7.0, scores
+
+
+def test_a_grid_of_parts_of_a_sample_is_never_clear_by_the_search() -> None:
+    """Guards pianos: the search tells Opus at 44.1 kHz by angles, and a true recording's stood out at 41 sigma."""
+    rows = rows_of(STARTS, "opus_44k1", 4_000, [(41.0, 41.0)] * 3)
+    denied = FollowedTrack(STARTS, {})
+    search = search_track(rows.__getitem__, denied, range(3), STARTS, 3)
+    assert search.followed
+    assert search.best_z < CHANCE
+    assert denied.asked[0][1][0, GRIDS.index("opus_44k1")] == 4_000, "it must be followed first"
+    agreed = FollowedTrack(STARTS, {("opus_44k1", 4_000): [(9.0, 9.0)] * 3})
+    search = search_track(rows.__getitem__, agreed, range(3), STARTS, 3)
+    assert GRIDS[search.best_grid] == "opus_44k1"
+    assert search.best_z >= CLEAR
