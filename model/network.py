@@ -86,15 +86,16 @@ def join_detector(spectrogram: keras.Model, search: keras.Model, follower: keras
         follower: from ``model.grid.follow.build_follower``.
 
     Returns:
-        A model from ``samples``, ``searched``, ``followed`` and ``offsets`` to the outputs of all three.
+        A model from ``samples``, ``searched``, ``followed``, ``offsets`` and ``rate_hz`` to the outputs of all three.
     """
     samples = keras.Input(spectrogram.input_shape[1:], dtype="float32", name="samples")
-    searched = keras.Input(search.input_shape[1:], dtype="float32", name="searched")
+    searched = keras.Input(search.input["samples"].shape[1:], dtype="float32", name="searched")
     followed = {
         name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name) for name, tensor in follower.input.items()
     }
+    found = search({"samples": searched, "rate_hz": followed["rate_hz"]})
     return keras.Model(
         {"samples": samples, "searched": searched, **followed},
-        {**spectrogram(samples), **search(searched), **follower(followed)},
+        {**spectrogram(samples), **found, **follower(followed)},
         name="lossgate_detector",
     )

@@ -4,7 +4,7 @@ import math
 
 from model.bandwidth import measure_bandwidth_hz, segment_levels_dbfs
 from model.constants import SEGMENT_SAMPLES, TELLING_GRID_SCORE
-from model.grid.names import FAMILY_OF_GRID
+from model.grid.names import FAMILY_OF_GRID, RESAMPLED
 from model.policy import Decision as PolicyDecision
 from model.policy import Policy, TrackFacts
 from model.pooling import Calibration, TrackScore, pool
@@ -91,7 +91,9 @@ def explain(  # noqa: PLR0911 -- one sentence a reason
     found = f"{len(audio.starts_s)} segments, probability of a lossy history {score.probability:.3f}"
     suspect = f", most like {decision.family} {decision.bitrate_class}" if decision.family else ""
     if decision.family and score.grid is not None and score.grid.z >= TELLING_GRID_SCORE:
-        suspect += f"; the frame grid of {FAMILY_OF_GRID[score.grid.grid]} stands out by {score.grid.z:.0f} sigma"
+        history = ", resampled after decoding," if score.grid.grid in RESAMPLED else ""
+        grid = FAMILY_OF_GRID[score.grid.grid]
+        suspect += f"; the frame grid of {grid}{history} stands out by {score.grid.z:.0f} sigma"
     if reason is Reason.LOSSY_TRACES:
         return f"Traces of lossy coding: {found}{suspect}."
     if reason is Reason.NO_LOSSY_TRACES:

@@ -38,7 +38,7 @@ class AudioReader(Protocol):
 class SegmentScorer(Protocol):
     """Scores segments; `worker.detect.detector.Detector` in production."""
 
-    def score(self, segments: NDArray[np.float32], starts: Sequence[int]) -> SegmentOutputs:
+    def score(self, segments: NDArray[np.float32], starts: Sequence[int], rate_hz: int) -> SegmentOutputs:
         """Outputs of n segments that begin with these samples of the track; raises FatalError."""
 
 
@@ -59,6 +59,9 @@ class Pipeline:
         self.policy = policy
         self.identity = DetectorIdentity(artefact.name, artefact.version, artefact.sha256, policy.version)
 
+    def _score(self, audio: DecodedAudio) -> SegmentOutputs:
+        return self._scorer.score(audio.segments, audio.starts, audio.analysis_rate_hz)
+
     def judge(self, audio_uri: str, expected_sha256: str | None = None) -> Judgement:
         """Judge one object; whatever is wrong with it ends in a review judgement.
 
@@ -70,7 +73,7 @@ class Pipeline:
             audio = self._reader.read(audio_uri, expected_sha256)
             stages.over(audio.stage_seconds)
             began = time.monotonic()
-            outputs = self._scorer.score(audio.segments, audio.starts) if len(audio.segments) else None
+            outputs = self._score(audio) if len(audio.segments) else None
             stages.over({"detect": time.monotonic() - began})
             judgement = judge_audio(audio, outputs, self.artefact.calibration, self.policy)
         except UnusableAudioError as error:

@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.grid.constants import BAND_EDGES, CELT_HOP, CELT_HOP_AT_44K1, CELT_OVERLAP, CELT_PREEMPHASIS
+from model.grid.sinc import HALF_SINC, sinc
 from model.grid.windows import celt
 
-HALF_SINC: Final = 32
-"""Samples at 44.1 kHz on either side; flat to 17 kHz."""
-_SINC_BETA = 12.0  # Kaiser; stop band below -110 dB
 _STEP = CELT_HOP_AT_44K1 / CELT_HOP  # 44.1 kHz samples a 48 kHz sample
 # Every second line: half the cost, and holes are not rarer in even lines.
 _LINES = np.arange(
@@ -20,12 +18,6 @@ _LINES = np.arange(
 )
 POSITIONS: Final[NDArray[np.float64]] = (_LINES + 0.5) / (CELT_HOP * _STEP)
 """Each line's frequency as a fraction of 22.05 kHz."""
-
-
-def sinc(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how much a sample counts that lies ``distance`` samples from where the signal is read; any shape."""
-    taper = np.i0(_SINC_BETA * np.sqrt(np.maximum(1.0 - (distance / HALF_SINC) ** 2, 0.0))) / np.i0(_SINC_BETA)
-    return np.where(np.abs(distance) < HALF_SINC, np.sinc(distance) * taper, 0.0)
 
 
 def kernel() -> NDArray[np.complex128]:

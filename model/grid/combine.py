@@ -5,14 +5,16 @@ whatever segment is looked at.  Content has none: what stands out in one stretch
 """
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.constants import ANALYSIS_RATES_HZ
 from model.grid.evidence import HALVES
 from model.grid.grids import evidence_layers
-from model.grid.names import GRIDS
+from model.grid.names import GRIDS, RESAMPLED
 
 Scores = NDArray[np.floating[Any]]
 Table = NDArray[np.float64]
@@ -65,9 +67,22 @@ def _correlations(rows: Scores) -> NDArray[np.float64]:
     return alike
 
 
-def _aligned(curves: Scores, starts: Sequence[int], fineness: int) -> Scores:
-    """Count segments' frame offsets (k, ..., offsets) from the start of the track, where ``starts`` says they begin."""
-    shifts = [start * fineness % curves.shape[-1] for start in starts]
+def place(grid: str, sample: int, rate_hz: int) -> int:
+    """Return where a sample of the track lies in the grid's frame, in the grid's own steps.
+
+    Args:
+        grid: one of ``GRIDS``.
+        sample: counted from the start of the track, at the analysis rate.
+        rate_hz: that rate.
+    """
+    steps = sample * FINENESS[grid]
+    if grid in RESAMPLED:
+        steps = round(Fraction(steps * (sum(ANALYSIS_RATES_HZ) - rate_hz), rate_hz))
+    return steps % SHAPES[grid][-1]
+
+
+def _aligned(curves: Scores, shifts: Sequence[int]) -> Scores:
+    """Count segments' frame offsets (k, ..., offsets) from the start of the track; they begin ``shifts`` offsets on."""
     return np.stack([np.roll(curve, shift, axis=-1) for curve, shift in zip(curves, shifts, strict=True)])
 
 
@@ -84,12 +99,13 @@ def _distinct(curves: Scores) -> Scores:
     return curves[kept]
 
 
-def track_curves(scores: Scores, starts: Sequence[int]) -> dict[str, Scores]:
+def track_curves(scores: Scores, starts: Sequence[int], rate_hz: int) -> dict[str, Scores]:
     """Add the segments of a track at their common frame offset.
 
     Args:
         scores: shape (k, SCORES), k >= 1.
         starts: k first samples of the segments, counted from the start of the track at the analysis rate.
+        rate_hz: that rate.
 
     Returns:
         For each grid how far every frame offset, from the start of the track, stands out in each statistic: shape
@@ -99,7 +115,7 @@ def track_curves(scores: Scores, starts: Sequence[int]) -> dict[str, Scores]:
     totals = {}
     for grid, curves in unpack(scores).items():
         statistics, _, offsets = SHAPES[grid]
-        different = _distinct(_aligned(curves, starts, FINENESS[grid]))
+        different = _distinct(_aligned(curves, [place(grid, start, rate_hz) for start in starts]))
         rows = []
         for statistic in range(statistics):
             parts = different[:, statistic]
@@ -121,7 +137,7 @@ def table_of(curves: Mapping[str, Scores]) -> Table:
     return table
 
 
-def likeness(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
+def likeness(scores: Scores, starts: Sequence[int], rate_hz: int) -> NDArray[np.float64]:
     """Return how alike different segments' scores are: the mean correlation of their frame offsets, at least 0.
 
     Content that begins anew says something else each time, so that segments add up like independent ones; loops whose
@@ -131,6 +147,7 @@ def likeness(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
     Args:
         scores: shape (k, SCORES), k >= 1.
         starts: as of ``track_curves``.
+        rate_hz: as well.
 
     Returns:
         Shape (len(GRIDS), len(STATISTICS)); 0 where one segment or too few offsets can't tell.
@@ -141,7 +158,7 @@ def likeness(scores: Scores, starts: Sequence[int]) -> NDArray[np.float64]:
         statistics, _, offsets = SHAPES[grid]
         if len(scores) == 1 or offsets < _TELLING_OFFSETS:
             continue
-        whole = _aligned(curves, starts, FINENESS[grid]).sum(axis=2) / np.sqrt(HALVES)
+        whole = _aligned(curves, [place(grid, start, rate_hz) for start in starts]).sum(axis=2) / np.sqrt(HALVES)
         for statistic in range(statistics):
             apart = (np.arange(offsets) - int(whole[:, statistic].sum(axis=0).argmax())) % offsets
             rest = whole[:, statistic, np.minimum(apart, offsets - apart) > NEIGHBOURS * FINENESS[grid]]

@@ -28,8 +28,11 @@ CELT_PREEMPHASIS: Final = 0.850_006_10
 # pre-skip), ffmpeg's own encoder 120: untrimmed, the frames start 0.35 and 0.75 samples after a whole one, and both are
 # told apart exactly.  0.025 samples off, following's exact score is a third (measured).
 PHASES_A_SAMPLE: Final = 40
-# Of CELT's transforms, samples at 44.1 kHz from one to the next.  Of 3, 6, 9 and 14, all up to 9 do as well (measured).
-PHASE_STEP: Final = 9
+# Samples from one transform of Opus at 44.1 kHz that is looked at to the next.  Of 3, 6, 9 and 14, all up to 9 do as
+# well (measured).
+CELT_STEP: Final = 9
+# The same of all other codecs: frames of 256, 576 and 1,024 samples are multiples.
+PHASE_STEP: Final = 8
 # What tells a hole from chance: so many harmonics of twice a line's angle.  Of 18 trimmed decodes of 256 and 320 kbit/s
 # a segment alone names 7 with 8 of them, 13 with 16, 15 with 24, at a cost that grows with the square (measured).
 PHASE_HARMONICS: Final = 16

@@ -14,7 +14,8 @@ from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
 from model.grid.constants import AUDIBLE_SHARE, BESIDE, LSB_PER_UNIT
 from model.grid.evidence import HALVES, OffsetEvidence, band_matrix
 from model.grid.grids import evidence_layers
-from model.grid.names import GRIDS
+from model.grid.names import GRIDS, RESAMPLED
+from model.grid.other_rate import OtherRate
 
 FOLLOWER_NAME = "lossgate_frame_follower"
 STATISTICS = 2
@@ -128,14 +129,20 @@ def build_follower(segment_samples: int = SEGMENT_SAMPLES, effort: float = 1.0) 
         effort: share of a segment's frames that is read; the released detector reads them all.
 
     Returns:
-        A model from ``followed`` (b, n, 2) float32 in [-1, 1] and ``offsets`` (b, len(GRIDS)) int32, from the start of
-        the segment and below each grid's frame, to ``frames`` (b, len(GRIDS), STATISTICS, HALVES, 2).
+        A model from ``followed`` (b, n, 2) float32 in [-1, 1], ``offsets`` (b, len(GRIDS)) int32, from the start of
+        the segment and below each grid's frame, and ``rate_hz`` (b,) int32 to ``frames`` (b, len(GRIDS), STATISTICS,
+        HALVES, 2).
     """
     samples = keras.Input((segment_samples, SEGMENT_CHANNELS), dtype="float32", name="followed")
     offsets = keras.Input((len(GRIDS),), dtype="int32", name="offsets")
+    rate = keras.Input((), dtype="int32", name="rate_hz")
+    other = OtherRate(name="followed_at_the_other_rate")(samples, rate)
     found = [
-        FollowedFrames(layer, effort, name=f"followed_{name}")(samples, offsets[:, index])
+        FollowedFrames(layer, effort, name=f"followed_{name}")(
+            other if name in RESAMPLED else samples, offsets[:, index]
+        )
         for index, (name, layer) in enumerate(evidence_layers().items())
     ]
     frames = ops.stack(found, axis=1)
-    return keras.Model({"followed": samples, "offsets": offsets}, {"frames": frames}, name=FOLLOWER_NAME)
+    inputs = {"followed": samples, "offsets": offsets, "rate_hz": rate}
+    return keras.Model(inputs, {"frames": frames}, name=FOLLOWER_NAME)

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import COLUMNS, FINENESS, NEIGHBOURS, SHAPES, Table
-from model.grid.names import GRIDS
+from model.grid.combine import COLUMNS, FINENESS, NEIGHBOURS, SHAPES, Table, place
+from model.grid.names import GRIDS, RESAMPLED
 
 Follow = Callable[[int, NDArray[np.int64]], NDArray[np.float64]]
 """Segment and offsets from its start (k, len(GRIDS)) to (k, len(GRIDS), STATISTICS, HALVES, 2)."""
@@ -25,23 +25,25 @@ _ENOUGH: Final = 4  # unrelated candidates
 _FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
 _SHORT: Final = _FRAMES == _SHORT_BLOCK
 _FINENESS: Final = np.array([FINENESS[grid] for grid in GRIDS])
-_BEATS: Final = np.array([grid.startswith("opus") for grid in GRIDS])
-"""Grids of 20 ms: a beat at 100, 120, 125 or 150 BPM is a whole number of their frames, and a sequencer repeats it to
-the sample."""
-_CELT_BLOCKS: Final = 8  # short blocks a frame
+_BEATS: Final = np.array([grid.startswith("opus") or grid in RESAMPLED for grid in GRIDS])
+"""Grids whose frames a beat is a whole number of, and a sequencer repeats it to the sample: Opus' 20 ms at 100, 120, 125
+or 150 BPM; MP3's 12 ms where 44.1 kHz are read as 48, at 125."""
+_SHORT_BLOCKS: Final = np.array([3 if grid.startswith("mp3") else 8 for grid in GRIDS])  # a frame
 _USUAL_RIVAL: Final = 3.0  # standard deviations; followed Opus decodes of 20 to 120 sigma have rivals of 1.1 to 2.6
 
 
 class Following:
     """The candidates of a track and what its segments say of them so far."""
 
-    def __init__(self, offsets: NDArray[np.int64], likeness: NDArray[np.float64]) -> None:
+    def __init__(self, offsets: NDArray[np.int64], likeness: NDArray[np.float64], rate_hz: int) -> None:
         """Begin with nothing followed.
 
         Args:
             offsets: candidates from the start of the track, the best first: (candidates, len(GRIDS)).
             likeness: of different segments' scores, see ``combine.likeness``: (len(GRIDS), len(STATISTICS)).
+            rate_hz: the analysis rate.
         """
+        self._rate_hz = rate_hz
         self._offsets = offsets
         self._likeness = likeness
         self._kept = np.tile(np.arange(len(offsets))[:, None], (1, len(GRIDS)))
@@ -51,7 +53,8 @@ class Following:
     def add(self, start: int, follow: Callable[[NDArray[np.int64]], NDArray[np.float64]]) -> None:
         """Follow the kept candidates through the segment that begins with sample ``start`` of the track."""
         columns = np.arange(len(GRIDS))
-        answer = follow((self._offsets[self._kept, columns] - start * _FINENESS) % _FRAMES)
+        begin = np.array([place(grid, start, self._rate_hz) for grid in GRIDS])
+        answer = follow((self._offsets[self._kept, columns] - begin) % _FRAMES)
         part = np.zeros((*self._offsets.shape, *answer.shape[2:]))
         part[self._kept, columns] = answer
         self._parts.append(part)
@@ -140,7 +143,7 @@ class Following:
         """
         scores = _z(sums[:, grid]).max(axis=1)
         samples = self._offsets[:, grid] / _FINENESS[grid]
-        block = _FRAMES[grid] / _FINENESS[grid] / _CELT_BLOCKS
+        block = _FRAMES[grid] / _FINENESS[grid] / _SHORT_BLOCKS[grid]
         apart = np.abs(samples - samples[int(scores.argmax())]) % block
         return float(scores[np.minimum(apart, block - apart) > NEIGHBOURS].max(initial=0.0))
 

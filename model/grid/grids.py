@@ -16,6 +16,7 @@ from model.grid.evidence import HALVES, OffsetEvidence
 from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, SubbandEvidence
+from model.grid.resampled import ResampledEvidence
 
 
 def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
@@ -48,4 +49,14 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", stretches(4), name="grid_vorbis"),
         "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", stretches(32), name="grid_vorbis_short"),
         "wma": MDCTEvidence(WMA_HOP, "sine", stretches(2), name="grid_wma"),
+        "aac_resampled": ResampledEvidence(
+            MDCTEvidence(AAC_HOP, "kbd", HALVES, alpha=AAC_KBD_ALPHA), stretches(8), name="grid_aac_resampled"
+        ),
+        "ac3_resampled": ResampledEvidence(
+            MDCTEvidence(AC3_HOP, "kbd", HALVES, alpha=AC3_KBD_ALPHA), stretches(16), name="grid_ac3_resampled"
+        ),
+        "mp3_resampled": ResampledEvidence(HybridEvidence(HALVES), stretches(12), name="grid_mp3_resampled"),
+        "vorbis_resampled": ResampledEvidence(
+            MDCTEvidence(VORBIS_HOP, "power_sine", HALVES), stretches(8), name="grid_vorbis_resampled"
+        ),
     }

@@ -19,6 +19,12 @@ FAMILY_OF_GRID: Final = {
     "vorbis": "vorbis",
     "vorbis_short": "vorbis",
     "wma": "wma",
+    "aac_resampled": "aac",
+    "ac3_resampled": "ac3",
+    "mp3_resampled": "mp3",
+    "vorbis_resampled": "vorbis",
 }
 GRIDS: Final = tuple(FAMILY_OF_GRID)
+RESAMPLED: Final = tuple(grid for grid in GRIDS if grid.endswith("_resampled"))
+"""Those of decodes that were resampled between 44.1 and 48 kHz: searched at the rate the segment does not have."""
 FAMILY_INDICES: Final = tuple(FAMILIES.index(family) for family in FAMILY_OF_GRID.values())

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
 from model.grid.grids import evidence_layers
+from model.grid.names import RESAMPLED
+from model.grid.other_rate import OtherRate
 from model.grid.statistics import OffsetScores
 
 SEARCH_NAME = "lossgate_grid_search"
@@ -23,16 +25,20 @@ def build_grid_search(segment_samples: int = SEGMENT_SAMPLES, effort: float = 1.
         effort: see ``evidence_layers``; the released detector searches with all of it.
 
     Returns:
-        A model from ``samples`` (b, n, 2) float32 in [-1, 1] to ``grid_scores`` (b, ``combine.SCORES``): the z-score of
-        every frame offset, laid out as ``combine.unpack`` reads it.
+        A model from ``samples`` (b, n, 2) float32 in [-1, 1] and their ``rate_hz`` (b,) int32, one of
+        ``ANALYSIS_RATES_HZ``, to ``grid_scores`` (b, ``combine.SCORES``): the z-score of every frame offset, laid out
+        as ``combine.unpack`` reads it.
     """
     samples = keras.Input((segment_samples, SEGMENT_CHANNELS), dtype="float32", name="samples")
+    rate = keras.Input((), dtype="int32", name="rate_hz")
+    other = OtherRate(name="searched_at_the_other_rate")(samples, rate)
     rows = []
     for name, layer in evidence_layers(effort).items():  # in the order of `names.GRIDS`
-        scores = OffsetScores(dtype="float32", name=f"scores_{name}")(layer(samples))
+        evidence = layer(other if name in RESAMPLED else samples)
+        scores = OffsetScores(dtype="float32", name=f"scores_{name}")(evidence)
         rows.append(keras.layers.Flatten(dtype="float32", name=f"row_{name}")(scores))
     joined = keras.layers.Concatenate(axis=1, dtype="float32", name="grid_scores")(rows)
-    return keras.Model(samples, {"grid_scores": joined}, name=SEARCH_NAME)
+    return keras.Model({"samples": samples, "rate_hz": rate}, {"grid_scores": joined}, name=SEARCH_NAME)
 
 
 def by_promise(segments: NDArray[np.float32]) -> list[int]:

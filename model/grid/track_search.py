@@ -8,7 +8,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import FINENESS, SHAPES, Scores, Table, alone, best_offsets, likeness, table_of, track_curves
+from model.grid.combine import (
+    FINENESS,
+    SHAPES,
+    Scores,
+    Table,
+    alone,
+    best_offsets,
+    likeness,
+    place,
+    table_of,
+    track_curves,
+)
 from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, Follow, Following
 from model.grid.names import GRIDS
 
@@ -32,6 +43,8 @@ class TrackSearch:
     """Their first samples, from the start of the track, at the analysis rate."""
     segment_z: NDArray[np.float64]
     """Shape (len(segments),): how far each alone stands out at the best grid and offset."""
+    rate_hz: int
+    """The analysis rate."""
     followed: bool = False
     """Whether the table tells what following said; without a clear grid the search only names candidates."""
 
@@ -57,11 +70,16 @@ class TrackSearch:
         """
         grid = GRIDS[self.best_grid]
         offset = int(self.table[self.best_grid, 2 * self.best_statistic + 1])
-        return (offset - start * FINENESS[grid]) % SHAPES[grid][-1]
+        return (offset - place(grid, start, self.rate_hz)) % SHAPES[grid][-1]
 
 
 def search_track(
-    run: Callable[[int], Scores], follow: Follow, order: Sequence[int], starts: Sequence[int], most: int | None
+    run: Callable[[int], Scores],
+    follow: Follow,
+    order: Sequence[int],
+    starts: Sequence[int],
+    rate_hz: int,
+    most: int | None,
 ) -> TrackSearch:
     """Search segments of a track one after another, then follow the best offsets, until something is clear.
 
@@ -71,6 +89,7 @@ def search_track(
             (k, len(GRIDS), STATISTICS, HALVES, 2), see ``FollowedFrames``.
         order: indices of segments, most promising first; not empty.
         starts: first sample of every segment of the track, at the analysis rate.
+        rate_hz: that rate.
         most: segments that are searched at most, at least 1; None searches and follows them all, even where the first
             are clear.
     """
@@ -82,15 +101,16 @@ def search_track(
         if most is None and len(chosen) < len(order):
             continue
         scores, begins = np.stack(rows), [starts[i] for i in chosen]
-        curves = track_curves(scores, begins)
-        found = TrackSearch(_sure(table_of(curves)), tuple(chosen), tuple(begins), np.zeros(len(chosen)))
+        curves = track_curves(scores, begins, rate_hz)
+        found = TrackSearch(_sure(table_of(curves)), tuple(chosen), tuple(begins), np.zeros(len(chosen)), rate_hz)
         if found.best_z >= CLEAR:
             break
     if found.best_z >= CLEAR:
         offsets = [found.offset_in(start) for start in begins]
         return replace(found, segment_z=alone(scores, GRIDS[found.best_grid], found.best_statistic, offsets))
     number = CANDIDATES if most is not None else CANDIDATES_EVERYWHERE
-    return _follow(Following(best_offsets(curves, number), likeness(scores, begins)), follow, order, starts, most)
+    following = Following(best_offsets(curves, number), likeness(scores, begins, rate_hz), rate_hz)
+    return _follow(following, follow, order, starts, rate_hz, most)
 
 
 def _sure(table: Table) -> Table:
@@ -102,7 +122,7 @@ def _sure(table: Table) -> Table:
 
 
 def _follow(
-    following: Following, follow: Follow, order: Sequence[int], starts: Sequence[int], most: int | None
+    following: Following, follow: Follow, order: Sequence[int], starts: Sequence[int], rate_hz: int, most: int | None
 ) -> TrackSearch:
     """Follow the candidates through the segments, most promising first."""
     chosen: list[int] = []
@@ -114,5 +134,5 @@ def _follow(
         if most is not None and following.table()[:, 0::2].max() >= CLEAR:
             break
     begins = tuple(starts[i] for i in chosen)
-    found = TrackSearch(following.table(), tuple(chosen), begins, np.zeros(len(chosen)), followed=True)
+    found = TrackSearch(following.table(), tuple(chosen), begins, np.zeros(len(chosen)), rate_hz, followed=True)
     return replace(found, segment_z=following.alone(found.best_grid, found.best_statistic))

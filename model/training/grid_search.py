@@ -50,17 +50,18 @@ class _Memory:
             ):
                 self.frames[segment, offsets.astype(np.int32).tobytes()] = frames
 
-    def run(self, segments: NDArray[np.float32] | None, index: int) -> NDArray[np.float64]:
+    def run(self, segments: NDArray[np.float32] | None, rate_hz: int, index: int) -> NDArray[np.float64]:
         """Return a segment's row of scores, as it is kept."""
         if index not in self.rows:
             if self._networks is None or segments is None:
                 raise MissingError(index)
-            row = np.asarray(self._networks[0].predict_on_batch(segments[index : index + 1])["grid_scores"])[0]
+            cut = {"samples": segments[index : index + 1], "rate_hz": np.array([rate_hz], np.int32)}
+            row = np.asarray(self._networks[0].predict_on_batch(cut)["grid_scores"])[0]
             self.rows[index] = np.clip(row, -6e4, 6e4).astype(np.float16)  # the range of half precision
         return self.rows[index].astype(np.float64)
 
     def follow(
-        self, segments: NDArray[np.float32] | None, index: int, offsets: NDArray[np.int64]
+        self, segments: NDArray[np.float32] | None, rate_hz: int, index: int, offsets: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return what following says of a segment, at one set of offsets a row."""
         found = []
@@ -69,7 +70,8 @@ class _Memory:
             if key not in self.frames:
                 if self._networks is None or segments is None:
                     raise MissingError(index)
-                cut = {"followed": segments[index : index + 1], "offsets": row[None]}
+                rates = np.array([rate_hz], np.int32)
+                cut = {"followed": segments[index : index + 1], "offsets": row[None], "rate_hz": rates}
                 self.frames[key] = np.asarray(self._networks[1].predict_on_batch(cut)["frames"])[0]
             found.append(self.frames[key])
         return np.stack(found).astype(np.float64)
@@ -141,10 +143,11 @@ def run_search(benches: Sequence[BenchTrack], folder: Path, tracks: int | None =
             memory = _Memory(stored.get(item.file, {}), networks)
             order = by_promise(segments)
             search_track(
-                functools.partial(memory.run, segments),
-                functools.partial(memory.follow, segments),
+                functools.partial(memory.run, segments, item.rate_hz),
+                functools.partial(memory.follow, segments, item.rate_hz),
                 order,
                 _starts(len(segments)),
+                item.rate_hz,
                 SEARCHED_SEGMENTS,
             )
             kept = {**memory.arrays(), _ORDER: np.array(order)}
@@ -175,10 +178,11 @@ def read_search(folder: Path, bench: BenchTrack, most: int = SEARCHED_SEGMENTS) 
         order = [int(index) for index in np.asarray(arrays[_ORDER], dtype=np.int64)]
         try:
             found[item.file] = search_track(
-                functools.partial(memory.run, None),
-                functools.partial(memory.follow, None),
+                functools.partial(memory.run, None, item.rate_hz),
+                functools.partial(memory.follow, None, item.rate_hz),
                 order,
                 _starts(len(order)),
+                item.rate_hz,
                 most,
             )
         except MissingError:

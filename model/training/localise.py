@@ -22,16 +22,20 @@ SUSPICIOUS = 0.5
 _LEAST_OVERLAP = 0.5  # of a segment; less of an insert in it is no segment's fault
 
 
-def segment_probabilities(artefact: Artefact, segments: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the probability of each segment of a track, all of them searched: shape (n,)."""
+def segment_probabilities(artefact: Artefact, segments: NDArray[np.float32], rate_hz: int) -> NDArray[np.float64]:
+    """Return the probability of each segment of a track at ``rate_hz``, all of them searched: shape (n,)."""
     outputs = network_outputs(artefact.spectrogram, segments)
 
     def run(index: int) -> NDArray[np.float64]:
-        answer = artefact.search.predict_on_batch(segments[index : index + 1])["grid_scores"]
-        return np.asarray(answer, dtype=np.float64)[0]
+        cut = {"samples": segments[index : index + 1], "rate_hz": np.array([rate_hz], np.int32)}
+        return np.asarray(artefact.search.predict_on_batch(cut)["grid_scores"], dtype=np.float64)[0]
 
     def follow(index: int, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
-        cut = {"followed": np.repeat(segments[index : index + 1], len(offsets), axis=0), "offsets": offsets}
+        cut = {
+            "followed": np.repeat(segments[index : index + 1], len(offsets), axis=0),
+            "offsets": offsets,
+            "rate_hz": np.full(len(offsets), rate_hz, np.int32),
+        }
         return np.asarray(artefact.follower.predict_on_batch(cut)["frames"], dtype=np.float64)
 
     starts = [index * SEGMENT_SAMPLES for index in range(len(segments))]
@@ -41,7 +45,7 @@ def segment_probabilities(artefact: Artefact, segments: NDArray[np.float32]) -> 
         outputs["bitrate_logits"],
         artefact.calibration,
         segment_levels_dbfs(segments),
-        search_track(run, follow, by_promise(segments), starts, None),
+        search_track(run, follow, by_promise(segments), starts, rate_hz, None),
     )
     return np.array(score.segment_probabilities)
 
@@ -71,7 +75,7 @@ def localise(artefact: Artefact, benches: Sequence[BenchTrack], tracks: int) -> 
     progress = Progress("localise", len(pairs), every_s=30.0)
     hits = inserts = twins = twins_accused = clean_segments = clean_accused = 0
     for bench, item in pairs:
-        probabilities = segment_probabilities(artefact, segments_of(bench, item))
+        probabilities = segment_probabilities(artefact, segments_of(bench, item), item.rate_hz)
         inside = overlapping(item, len(probabilities)) if item.is_lossy else []
         outside = np.delete(probabilities, inside) if item.is_lossy else probabilities
         if item.is_lossy:

@@ -34,6 +34,8 @@ from model.pooling import Calibration, pool
 GOLDEN = Path(__file__).parent / "golden_outputs.npz"
 _OFFSETS = np.array([[7 * index % SHAPES[grid][-1] for index, grid in enumerate(GRIDS)]], np.int32)
 
+_RATES = np.array([44_100], np.int32)
+
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -130,8 +132,8 @@ def test_the_released_detector_gives_its_golden_outputs(released: Artefact, musi
     """Guards every number on the way from samples to logits, across versions and machines."""
     outputs = {
         **released.spectrogram.predict_on_batch(music),
-        **released.search.predict_on_batch(music[:1]),
-        **released.follower.predict_on_batch({"followed": music[:1], "offsets": _OFFSETS}),
+        **released.search.predict_on_batch({"samples": music[:1], "rate_hz": _RATES}),
+        **released.follower.predict_on_batch({"followed": music[:1], "offsets": _OFFSETS, "rate_hz": _RATES}),
     }
     if os.environ.get("LOSSGATE_WRITE_GOLDEN"):  # after a new release: set it once, look at the change, commit
         np.savez(GOLDEN, sha256=released.sha256, **outputs)
@@ -149,14 +151,17 @@ def test_the_released_detector_scores_silence_without_a_verdict(released: Artefa
     """Guards the whole serving path on digital silence."""
     silence = np.zeros((2, SEGMENT_SAMPLES, 2), dtype=np.float32)
     outputs = released.spectrogram.predict_on_batch(silence)
-    row = released.search.predict_on_batch(silence[:1])["grid_scores"][0]
+    row = released.search.predict_on_batch({"samples": silence[:1], "rate_hz": _RATES})["grid_scores"][0]
 
     def follow(index: int, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
         # Row by row: each other number of rows would be traced anew.
-        cuts = [{"followed": silence[index : index + 1], "offsets": row[None].astype(np.int32)} for row in offsets]
+        cuts = [
+            {"followed": silence[index : index + 1], "offsets": row[None].astype(np.int32), "rate_hz": _RATES}
+            for row in offsets
+        ]
         return np.concatenate([released.follower.predict_on_batch(cut)["frames"] for cut in cuts]).astype(np.float64)
 
-    search = search_track(lambda _: row, follow, (1, 0), (0, SEGMENT_SAMPLES), 2)
+    search = search_track(lambda _: row, follow, (1, 0), (0, SEGMENT_SAMPLES), int(_RATES[0]), 2)
     assert search.followed
     assert np.isfinite(search.table).all()
     assert search.best_z < 1.0

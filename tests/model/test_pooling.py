@@ -127,7 +127,7 @@ def _search(
     for statistic, scores in enumerate((exact or {}, relative or {})):
         for name, z in scores.items():
             table[GRIDS.index(name), 2 * statistic : 2 * statistic + 2] = (z, 7.0)
-    return TrackSearch(table, segments, tuple(1_000 * index for index in segments), np.array(segment_z))
+    return TrackSearch(table, segments, tuple(1_000 * index for index in segments), np.array(segment_z), 44_100)
 
 
 WITH_GRID = Calibration(slope=1.0, grid_slope=2.0, bias=-3.0, grid_family_weight=3.0)

@@ -220,9 +220,11 @@ class _Counting:
 class _Searching(_Counting):
     """A search that finds an MP3 grid, as far as each segment's first sample says."""
 
-    def predict_on_batch(self, samples: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def predict_on_batch(self, cut: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """Answer a batch of one."""
         self.calls += 1
+        samples = cut["samples"]
+        assert cut["rate_hz"].tolist() == [44_100]
         scores = {grid: np.zeros(shape, np.float32) for grid, shape in SHAPES.items()}
         scores["mp3"][0, :, _frame_offset(samples[0])] = samples[0, 0, 0]
         return {"grid_scores": np.concatenate([scores[grid].reshape(-1) for grid in GRIDS])[None]}
@@ -234,6 +236,7 @@ class _Following(_Counting):
     def predict_on_batch(self, cut: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """Answer a batch of one."""
         self.calls += 1
+        assert cut["rate_hz"].tolist() == [44_100]
         frames = np.full((1, len(GRIDS), STATISTICS, HALVES, 2), (0.1, 1.0), np.float32)
         mp3 = GRIDS.index("mp3")
         if cut["offsets"][0, mp3] == _frame_offset(cut["followed"][0]):
@@ -262,7 +265,7 @@ def small_bench(monkeypatch: pytest.MonkeyPatch) -> _Bench:
     audio[:, 1, 0] = (6.0, 7.0, 8.0, 9.0, 0.0)  # of the follower
     audio[:, 2, 0] = np.arange(5)
     audio[:, 30, 0] = (0.1, 0.2, 1e9, 1e8, 1e10)  # the promise
-    items = [SimpleNamespace(file=name, condition="") for name in ("original.flac", "mp3:320.flac")]
+    items = [SimpleNamespace(file=name, condition="", rate_hz=44_100) for name in ("original.flac", "mp3:320.flac")]
     track = SimpleNamespace(track=SimpleNamespace(id="one", split="test"), items=items)
     small = _Bench(track, _Searching(), _Following())
     monkeypatch.setattr(grid_search, "build_grid_search", lambda: small.search)

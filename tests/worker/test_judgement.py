@@ -1,6 +1,7 @@
 """From outputs to judgement: decisions, evidence, sentences."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,13 +30,18 @@ POLICY = Policy(
 TABLE = np.full((len(GRIDS), COLUMNS), 3.0)
 TABLE[GRIDS.index("mp3")] = (57.5, 417.0, 9.0, 1.0)
 # The third segment was searched first, but the second shows the grid best.
-SEARCH = TrackSearch(TABLE, (2, 1), (40 * 44_100, 20 * 44_100), np.array([21.0, 30.0]))
+SEARCH = TrackSearch(TABLE, (2, 1), (40 * 44_100, 20 * 44_100), np.array([21.0, 30.0]), 44_100)
 RNG = np.random.default_rng(7)
 NOISE = RNG.uniform(-0.5, 0.5, (3, SEGMENT_SAMPLES, 2)).astype(np.float32)
 HUM = (0.5 * np.sin(2 * np.pi * 100 / 44_100 * np.arange(SEGMENT_SAMPLES)))[None, :, None] * np.ones((3, 1, 2))
 
 
-def judge(probability: float, segments: NDArray[np.float32] = NOISE, duration_s: float = 60.0) -> Judgement:
+def judge(
+    probability: float,
+    segments: NDArray[np.float32] = NOISE,
+    duration_s: float = 60.0,
+    search: TrackSearch = SEARCH,
+) -> Judgement:
     """Judge segments for which the network says the given probability, MP3 at a low bitrate."""
     count = len(segments)
     facts = AudioFacts("flac", 44_100, 2, 16, round(duration_s * 44_100), 1000, None, None)
@@ -46,7 +52,7 @@ def judge(probability: float, segments: NDArray[np.float32] = NOISE, duration_s:
     family[:, FAMILIES.index("mp3")] = 5
     bitrate = np.zeros((count, len(BITRATE_CLASSES)), np.float32)
     logit = math.nan if math.isnan(probability) else math.log(probability / (1 - probability))
-    outputs = SegmentOutputs(np.full(count, logit, np.float32), family, bitrate, SEARCH)
+    outputs = SegmentOutputs(np.full(count, logit, np.float32), family, bitrate, search)
     scale = BitrateScale((0.0,) * (FEATURES - 1) + (1.0,), 5.0)  # 2 ** (5 + 22 050 Hz / 10 kHz) = 148 kbit/s
     return judge_audio(audio, outputs, Calibration(bitrate=scale), POLICY)
 
@@ -81,6 +87,16 @@ def test_evidence_is_complete() -> None:
     offset = (417 - 20 * 44_100) % 576
     assert (judgement.grid.grid, judgement.grid.offset_samples, judgement.grid.segment_start_s) == ("mp3", offset, 20.0)
     assert "the frame grid of mp3 stands out by 58 sigma" in judgement.detail
+
+
+def test_a_decode_that_was_resampled_is_called_so() -> None:
+    """A reviewer who looks for the frames finds them only at the other rate."""
+    table = np.full_like(TABLE, 3.0)
+    table[GRIDS.index("ac3_resampled")] = (41.0, 417.0, 9.0, 1.0)
+    judgement = judge(0.97, search=replace(SEARCH, table=table))
+    assert judgement.grid is not None
+    assert judgement.grid.grid == "ac3_resampled"
+    assert "the frame grid of ac3, resampled after decoding, stands out by 41 sigma" in judgement.detail
 
 
 def test_silence_is_for_review_and_has_no_probability() -> None:

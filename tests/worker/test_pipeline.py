@@ -53,7 +53,7 @@ class Scorer:
         self.error = error
         self.calls: list[tuple[int, ...]] = []
 
-    def score(self, segments: NDArray[np.float32], starts: Sequence[int]) -> SegmentOutputs:
+    def score(self, segments: NDArray[np.float32], starts: Sequence[int], rate_hz: int) -> SegmentOutputs:
         """High logits."""
         self.calls.append(tuple(starts))
         if self.error:
@@ -63,7 +63,7 @@ class Scorer:
             np.full(count, 9, np.float32),
             np.zeros((count, len(FAMILIES)), np.float32),
             np.zeros((count, len(BITRATE_CLASSES)), np.float32),
-            TrackSearch(np.full((len(GRIDS), COLUMNS), 3.0), (0,), (0,), np.array([3.0])),
+            TrackSearch(np.full((len(GRIDS), COLUMNS), 3.0), (0,), (0,), np.array([3.0]), rate_hz),
         )
 
 

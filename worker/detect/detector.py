@@ -17,7 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from model.artefact import Artefact
-from model.constants import SEARCHED_SEGMENTS, SEGMENT_SAMPLES
+from model.constants import ANALYSIS_RATES_HZ, SEARCHED_SEGMENTS, SEGMENT_SAMPLES
 from model.grid.names import GRIDS
 from model.grid.search import by_promise
 from model.grid.track_search import search_track
@@ -31,10 +31,11 @@ _SEARCHED = ("grid_scores",)
 _FOLLOWED = ("frames",)
 
 _SEGMENTS = tf.TensorSpec((None, SEGMENT_SAMPLES, 2), tf.float32)
+_RATES = tf.TensorSpec((None,), tf.int32)  # hertz
 _INPUTS = {
     "spectrogram": {"samples": _SEGMENTS},
-    "search": {"samples": _SEGMENTS},
-    "follow": {"followed": _SEGMENTS, "offsets": tf.TensorSpec((None, len(GRIDS)), tf.int32)},
+    "search": {"samples": _SEGMENTS, "rate_hz": _RATES},
+    "follow": {"followed": _SEGMENTS, "offsets": tf.TensorSpec((None, len(GRIDS)), tf.int32), "rate_hz": _RATES},
 }
 
 _batchers = itertools.count()
@@ -78,31 +79,37 @@ class Detector:
     def warm_up(self) -> float:
         """Run every bucket once, so that no delivery pays for tracing; returns the seconds it took."""
         started = time.monotonic()
-        for run, buckets in ((self._hear, self._buckets), (self._search, SEARCH_BUCKETS)):
-            for rows in buckets:
-                run(tf.zeros((rows, SEGMENT_SAMPLES, 2)))
+        for rows in self._buckets:
+            self._hear(_silence(rows))
+        for rows in SEARCH_BUCKETS:
+            self._search(_silence(rows), _rates(rows, ANALYSIS_RATES_HZ[0]))
         for rows in FOLLOW_BUCKETS:
-            self._follow(tf.zeros((rows, SEGMENT_SAMPLES, 2)), tf.zeros((rows, len(GRIDS)), tf.int32))
+            offsets = tf.zeros((rows, len(GRIDS)), tf.int32)
+            self._follow(_silence(rows), offsets, _rates(rows, ANALYSIS_RATES_HZ[0]))
         return time.monotonic() - started
 
-    def score(self, segments: NDArray[np.float32], starts: Sequence[int]) -> SegmentOutputs:
+    def score(self, segments: NDArray[np.float32], starts: Sequence[int], rate_hz: int) -> SegmentOutputs:
         """Score the segments of one track.
 
         Args:
             segments: (n, SEGMENT_SAMPLES, 2), n ≥ 1, float32 in [-1, 1] at the analysis rate.
             starts: n first samples of the segments in the track, at the analysis rate.
+            rate_hz: that rate.
 
         Raises:
             FatalError: TensorFlow failed; no later call can be trusted.
         """
         try:
             search = search_track(
-                lambda index: self._search(tf.constant(segments[index : index + 1]))[0].numpy()[0],
+                lambda index: self._search(tf.constant(segments[index : index + 1]), _rates(1, rate_hz))[0].numpy()[0],
                 lambda index, offsets: self._follow(
-                    tf.repeat(segments[index : index + 1], len(offsets), axis=0), tf.constant(offsets, tf.int32)
+                    tf.repeat(segments[index : index + 1], len(offsets), axis=0),
+                    tf.constant(offsets, tf.int32),
+                    _rates(len(offsets), rate_hz),
                 )[0].numpy(),
                 by_promise(segments),
                 starts,
+                rate_hz,
                 self._searched_segments or None,
             )
             lossy, family, bitrate = (output.numpy() for output in self._hear(tf.constant(segments)))
@@ -111,6 +118,14 @@ class Detector:
             raise FatalError(msg) from error
         metrics.SEGMENTS_SCORED.inc(len(segments))
         return SegmentOutputs(lossy.reshape(len(segments)), family, bitrate, search)
+
+
+def _silence(rows: int) -> Any:
+    return tf.zeros((rows, SEGMENT_SAMPLES, 2))
+
+
+def _rates(rows: int, rate_hz: int) -> Any:
+    return tf.fill((rows,), tf.constant(rate_hz, tf.int32))
 
 
 def _batched(

@@ -20,6 +20,11 @@ Encode = Callable[..., NDArray[np.float32]]
 _MARGIN = 8_192  # samples cut off in front at most; the encoders' delay lies in it
 
 
+def searched(samples: NDArray[np.float32], rate_hz: int = 44_100) -> dict[str, NDArray[np.generic]]:
+    """Return segments (b, n, 2) as the search takes them."""
+    return {"samples": samples, "rate_hz": np.full(len(samples), rate_hz, np.int32)}
+
+
 def _rounded(samples: NDArray[np.float64]) -> NDArray[np.int16]:
     return np.round(samples * 32_767.0).astype(np.int16)
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import FINENESS, SHAPES
+from model.grid.combine import SHAPES, place
 from model.grid.evidence import HALVES
 from model.grid.follow import STATISTICS
 from model.grid.names import GRIDS
+from tests.model.grid.score_rows import RATE_HZ
 
 Lines = Mapping[tuple[str, int], Sequence[tuple[float, float]]]
 """By grid and offset from the start of the track: what the halves of each segment say, standard deviations."""
@@ -41,7 +42,7 @@ class FollowedTrack:
         variances = np.full(shape, 4.0)
         for (grid, at), said in self._lines.items():
             column = GRIDS.index(grid)
-            there = offsets[:, column] == (at - self._starts[index] * FINENESS[grid]) % SHAPES[grid][-1]
+            there = offsets[:, column] == (at - place(grid, self._starts[index], RATE_HZ)) % SHAPES[grid][-1]
             deviations[there, column, self._statistic] = said[index]
         lattice = GRIDS.index("ac3_lattice")  # it has one statistic only
         deviations[:, lattice, 1] = variances[:, lattice, 1] = 0.0

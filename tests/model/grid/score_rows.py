@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import FINENESS, SHAPES
+from model.grid.combine import SHAPES, place
 from model.grid.names import GRIDS
 
 CHANCE = 6.0
@@ -13,6 +13,7 @@ CHANCE = 6.0
 EXACT, RELATIVE = 0, 1
 STARTS = (0, 150_001, 401_237)
 """Of segments; modulo no frame alike."""
+RATE_HZ = 44_100
 
 Curves = Mapping[str, NDArray[np.float64]]
 
@@ -35,7 +36,7 @@ def rows_of(
     rows = []
     for seed, (start, level) in enumerate(zip(starts, levels, strict=True)):
         curves = noise(seed)
-        curves[grid][statistic, :, (at - start * FINENESS[grid]) % SHAPES[grid][-1]] = level
+        curves[grid][statistic, :, (at - place(grid, start, RATE_HZ)) % SHAPES[grid][-1]] = level
         rows.append(row_of(curves))
     return np.stack(rows)
 

@@ -16,18 +16,19 @@ from model.grid.combine import (
     alone,
     best_offsets,
     likeness,
+    place,
     table_of,
     track_curves,
     unpack,
 )
 from model.grid.evidence import HALVES
-from model.grid.names import GRIDS
-from tests.model.grid.score_rows import CHANCE, EXACT, RELATIVE, STARTS, cell, noise, row_of, rows_of
+from model.grid.names import GRIDS, RESAMPLED
+from tests.model.grid.score_rows import CHANCE, EXACT, RATE_HZ, RELATIVE, STARTS, cell, noise, row_of, rows_of
 
 
 def _combine(scores: Scores, starts: Sequence[int]) -> Table:
     """Rows to each grid's best offset."""
-    return table_of(track_curves(scores, starts))
+    return table_of(track_curves(scores, starts, RATE_HZ))
 
 
 def test_the_shapes_are_those_of_the_codecs_frames() -> None:
@@ -47,11 +48,33 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
         "vorbis": 1_024,
         "vorbis_short": 128,
         "wma": 2_048,
+        "aac_resampled": 1_024 * 40,
+        "ac3_resampled": 256 * 40,
+        "mp3_resampled": 576 * 40,
+        "vorbis_resampled": 1_024 * 40,
     }
     assert all(shape[1] == HALVES for shape in SHAPES.values())
-    assert [grid for grid, shape in SHAPES.items() if shape[0] == 1] == ["ac3_lattice", "opus_44k1"]
-    assert {grid: steps for grid, steps in FINENESS.items() if steps > 1} == {"opus_44k1": 40}
+    assert [grid for grid, shape in SHAPES.items() if shape[0] == 1] == ["ac3_lattice", "opus_44k1", *RESAMPLED]
+    assert {grid: steps for grid, steps in FINENESS.items() if steps > 1} == dict.fromkeys(
+        ("opus_44k1", *RESAMPLED), 40
+    )
     assert sum(int(np.prod(shape)) for shape in SHAPES.values()) == SCORES
+
+
+@pytest.mark.parametrize(
+    ("grid", "sample", "rate_hz", "at"),
+    [
+        ("mp3", 577, 44_100, 1),
+        ("opus_44k1", 883, 44_100, 40),
+        ("mp3_resampled", 160, 48_000, 147 * 40),  # 160 samples at 48 kHz are 147 at 44.1
+        ("mp3_resampled", 147, 44_100, 160 * 40),
+        ("mp3_resampled", 1, 48_000, 37),  # 36.75 steps: to the nearest
+        ("ac3_resampled", 10**9, 48_000, 10**9 // 4 * 147 % (256 * 40)),
+    ],
+)
+def test_a_sample_has_its_place_in_every_grid(grid: str, sample: int, rate_hz: int, at: int) -> None:
+    """Guards tracks of any length: a grid at another rate counts other samples, and no step may get lost on the way."""
+    assert place(grid, sample, rate_hz) == at
 
 
 def test_rows_are_cut_in_the_order_of_the_grids() -> None:
@@ -73,6 +96,7 @@ def test_rows_are_cut_in_the_order_of_the_grids() -> None:
         ("opus_44k1", 35_279, EXACT),
         ("ac3_lattice", 77, EXACT),
         ("wma", 0, EXACT),
+        ("mp3_resampled", 23_039, EXACT),
     ],
 )
 def test_weak_lines_at_the_common_offset_add_up(grid: str, at: int, statistic: int) -> None:
@@ -153,7 +177,7 @@ def test_parts_of_one_sample_are_one_candidate() -> None:
     assert offsets[:, GRIDS.index("aac")].tolist() == [700, 705, 900]
 
 
-@pytest.mark.parametrize("grid", ["aac", "opus_44k1"])
+@pytest.mark.parametrize("grid", ["aac", "opus_44k1", "ac3_resampled"])
 def test_segments_are_laid_over_each_other_in_the_grids_own_steps(grid: str) -> None:
     """Guards decodes that were trimmed: an offset of 7 samples and a part stays where it is in every segment."""
     at = 7 * FINENESS[grid] + FINENESS[grid] // 3
@@ -164,7 +188,7 @@ def test_segments_are_laid_over_each_other_in_the_grids_own_steps(grid: str) -> 
 
 def test_the_best_offset_is_the_first_candidate() -> None:
     """Guards the way from the search to following: what the table names is followed before anything else."""
-    curves = track_curves(rows_of(STARTS, "vorbis", 900, [(4.0, 4.0)] * 3, RELATIVE), STARTS)
+    curves = track_curves(rows_of(STARTS, "vorbis", 900, [(4.0, 4.0)] * 3, RELATIVE), STARTS, RATE_HZ)
     table, offsets = table_of(curves), best_offsets(curves, 8)
     assert offsets[0, GRIDS.index("vorbis")] == 900
     for column, best in enumerate(offsets[0]):
@@ -184,7 +208,7 @@ def test_a_segment_by_itself_says_what_its_weaker_half_does(statistic: int) -> N
 
 def test_different_audio_is_unlike_and_a_codec_makes_nothing_alike() -> None:
     """Guards short blocks' inflation: noise, and the line of a codec at its common offset, are no repetition."""
-    found = likeness(rows_of(STARTS, "vorbis_short", 100, [(30.0, 30.0)] * 3), STARTS)
+    found = likeness(rows_of(STARTS, "vorbis_short", 100, [(30.0, 30.0)] * 3), STARTS, RATE_HZ)
     assert found.shape == (len(GRIDS), len(STATISTICS))
     assert found.min() == 0.0
     assert found.max() < 0.2
@@ -199,15 +223,15 @@ def test_a_loop_is_alike_at_its_offset_in_the_track(statistic: int, *, both: boo
         curves = noise(seed)
         curves["aac_short"][statistic] = np.roll(loop, -start, axis=-1) + 0.2 * curves["aac_short"][statistic]
         rows.append(row_of(curves))
-    found = likeness(np.stack(rows), STARTS)
+    found = likeness(np.stack(rows), STARTS, RATE_HZ)
     assert found[grid, statistic] > 0.8
     assert (found[grid].min() > 0.8) == both
     assert np.delete(found, grid, axis=0).max() < 0.2
-    assert likeness(np.stack(rows), (0, 0, 0))[grid].max() < 0.5
+    assert likeness(np.stack(rows), (0, 0, 0), RATE_HZ)[grid].max() < 0.5
 
 
 def test_one_segment_and_few_offsets_are_like_nothing() -> None:
     """Guards the edges: nothing to compare with, MP2's 32 offsets, and digital silence."""
-    assert likeness(row_of(noise(0))[None], STARTS[:1]).max() == 0.0
-    assert likeness(np.zeros((3, SCORES)), STARTS).max() == 0.0
-    assert likeness(np.stack([row_of(noise(0))] * 2), (0, 0))[GRIDS.index("mp2")].max() == 0.0
+    assert likeness(row_of(noise(0))[None], STARTS[:1], RATE_HZ).max() == 0.0
+    assert likeness(np.zeros((3, SCORES)), STARTS, RATE_HZ).max() == 0.0
+    assert likeness(np.stack([row_of(noise(0))] * 2), (0, 0), RATE_HZ)[GRIDS.index("mp2")].max() == 0.0

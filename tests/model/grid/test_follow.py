@@ -9,7 +9,8 @@ from model.constants import SEGMENT_SAMPLES
 from model.grid.evidence import HALVES, OffsetEvidence
 from model.grid.follow import STATISTICS, FollowedFrames
 from model.grid.grids import evidence_layers
-from model.grid.names import GRIDS
+from model.grid.names import GRIDS, RESAMPLED
+from model.grid.other_rate import OtherRate
 from model.grid.statistics import OffsetScores
 from tests.model.grid.conftest import Encode
 
@@ -160,7 +161,7 @@ def test_silence_stays_finite(layers: dict[str, OffsetEvidence], grid: str) -> N
     assert (sums[:, : layers[grid].statistics, :, 1] > 0).all()
 
 
-@pytest.mark.parametrize("grid", ["aac", "ac3_lattice", "mp2", "mp3", "opus_44k1", "opus_48k"])
+@pytest.mark.parametrize("grid", ["aac", "ac3_lattice", "mp2", "mp3", "opus_44k1", "opus_48k", "mp3_resampled"])
 def test_the_configuration_holds_everything(
     layers: dict[str, OffsetEvidence], untouched: NDArray[np.float32], grid: str
 ) -> None:
@@ -177,9 +178,12 @@ def test_the_network_follows_each_grid_at_its_own_offset(
 ) -> None:
     """Guards the order of the grids, and that the released network reads every frame."""
     offsets = np.array([[7 + index % 20 for index in range(len(GRIDS))]], np.int32)
-    frames = np.asarray(follower({"followed": untouched, "offsets": offsets}, training=False)["frames"])
+    cut = {"followed": untouched, "offsets": offsets, "rate_hz": np.array([44_100], np.int32)}
+    frames = np.asarray(follower(cut, training=False)["frames"])
     assert frames.shape == (1, len(GRIDS), STATISTICS, HALVES, 2)
-    for grid in ("aac", "mp2", "opus_44k1", "wma"):
+    other = OtherRate()(untouched, cut["rate_hz"])
+    for grid in ("aac", "mp2", "opus_44k1", "wma", "ac3_resampled"):
         index = GRIDS.index(grid)
-        alone = np.asarray(FollowedFrames(layers[grid])(untouched, offsets[:, index]))
+        samples = other if grid in RESAMPLED else untouched
+        alone = np.asarray(FollowedFrames(layers[grid])(samples, offsets[:, index]))
         np.testing.assert_allclose(frames[:, index], alone, rtol=1e-4, atol=1e-3, err_msg=grid)

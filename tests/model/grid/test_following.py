@@ -7,17 +7,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.grid.combine import COLUMNS, FINENESS, SHAPES
+from model.grid.combine import COLUMNS, FINENESS, SHAPES, place
 from model.grid.follow import STATISTICS
 from model.grid.following import CANDIDATES, KEPT, Following
 from model.grid.names import GRIDS
 from tests.model.grid.followed_track import FollowedTrack, Lines
-from tests.model.grid.score_rows import CHANCE, EXACT, RELATIVE, cell
+from tests.model.grid.score_rows import CHANCE, EXACT, RATE_HZ, RELATIVE, cell
 
 _FRAMES = np.array([shape[-1] for shape in SHAPES.values()])
 _UNLIKE = np.zeros((len(GRIDS), STATISTICS))
-_FINENESS = np.array(list(FINENESS.values()))
 _STARTS = tuple(200_003 * index for index in range(4))
+
+
+def _places(start: int) -> NDArray[np.int64]:
+    """Where a segment begins in each grid's frame: (len(GRIDS),)."""
+    return np.array([place(grid, start, RATE_HZ) for grid in GRIDS])
 
 
 def _candidates(grid: str = "aac", at: int = 0, rank: int = 0) -> NDArray[np.int64]:
@@ -42,7 +46,7 @@ def _followed(
 ) -> tuple[Following, FollowedTrack]:
     """Follow through all segments, one after another."""
     following, track = (
-        Following(offsets, likeness if likeness is not None else _UNLIKE),
+        Following(offsets, likeness if likeness is not None else _UNLIKE, RATE_HZ),
         FollowedTrack(starts, lines, statistic, spread),
     )
     for index, start in enumerate(starts):
@@ -57,7 +61,7 @@ def test_every_candidate_is_followed_at_its_place_in_the_segment() -> None:
     offsets = _candidates()
     _, track = _followed(offsets, (0, 150_001), {}, drop=False)
     np.testing.assert_array_equal(track.asked[0][1], offsets)
-    np.testing.assert_array_equal(track.asked[1][1], (offsets - 150_001 * _FINENESS) % _FRAMES)
+    np.testing.assert_array_equal(track.asked[1][1], (offsets - _places(150_001)) % _FRAMES)
     assert (track.asked[1][1] >= 0).all()
     assert (track.asked[1][1] < _FRAMES).all()
 
@@ -72,16 +76,22 @@ def test_the_strongest_of_each_grid_are_kept(statistic: int) -> None:
     assert [len(rows) for _, rows in track.asked] == [CANDIDATES, KEPT, KEPT, KEPT]
     for index, rows in track.asked[1:]:
         for grid, at in (("mp3", 100), ("wma", 2_047)):
-            assert (at - _STARTS[index] * FINENESS[grid]) % SHAPES[grid][-1] in rows[:, GRIDS.index(grid)]
+            assert (at - place(grid, _STARTS[index], RATE_HZ)) % SHAPES[grid][-1] in rows[:, GRIDS.index(grid)]
     # The others keep two of their own candidates.
-    again = (track.asked[1][1] + _STARTS[1] * _FINENESS) % _FRAMES
+    again = (track.asked[1][1] + _places(_STARTS[1])) % _FRAMES
     assert all(set(again[:, column]) <= set(offsets[:, column]) for column in range(len(GRIDS)))
     assert all(len(set(again[:, column])) == KEPT for column in range(len(GRIDS)))
 
 
 @pytest.mark.parametrize(
     ("grid", "at", "statistic"),
-    [("aac", 1_000, EXACT), ("mp3", 5, RELATIVE), ("mp2", 31, EXACT), ("opus_44k1", 881, RELATIVE), ("wma", 0, EXACT)],
+    [
+        ("aac", 1_000, EXACT),
+        ("mp3", 5, RELATIVE),
+        ("mp2", 31, EXACT),
+        ("opus_44k1", 881, RELATIVE),
+        ("aac_resampled", 9, EXACT),
+    ],
 )
 def test_weak_parts_that_agree_add_up(grid: str, at: int, statistic: int) -> None:
     """Guards the sum: 4 sigma a part are little alone and the grid of the track together, less the strongest part."""
@@ -125,7 +135,7 @@ def test_what_was_not_followed_scores_nothing() -> None:
     """Guards the empty cells: a grid without a second statistic, and a track without anything, are zero."""
     following, _ = _followed(_candidates(), _STARTS, {})
     assert cell(following.table(), "ac3_lattice", RELATIVE)[0] == 0.0
-    nothing = Following(_candidates(), _UNLIKE)
+    nothing = Following(_candidates(), _UNLIKE, RATE_HZ)
     nothing.add(0, lambda offsets: np.zeros((*offsets.shape, 2, 2, 2)))
     assert nothing.table()[:, 0::2].max() == 0.0
     assert nothing.alone(0, EXACT).tolist() == [0.0]
@@ -140,7 +150,7 @@ def test_chance_that_spreads_wider_counts_less(segments: int) -> None:
     clear, _ = _followed(_candidates("aac", 40), _STARTS[:segments], line)
     masked, _ = _followed(_candidates("aac", 40), _STARTS[:segments], line, spread=6.0)
     shrunk = cell(masked.table(), "aac", EXACT)[0] / cell(clear.table(), "aac", EXACT)[0]
-    assert shrunk == pytest.approx(1.0 / 6.0, rel=0.3)
+    assert shrunk == pytest.approx(1.0 / 6.0, rel=0.5)  # of one segment few candidates tell, and they scatter
     np.testing.assert_allclose(masked.alone(0, EXACT) / clear.alone(0, EXACT), shrunk)
 
 
@@ -183,7 +193,7 @@ def test_the_grids_of_short_blocks_tell_of_each_other() -> None:
         answer[:, others, ..., 0] *= 12.0  # from half a standard deviation to six
         return answer
 
-    looped = Following(offsets, _UNLIKE)
+    looped = Following(offsets, _UNLIKE, RATE_HZ)
     looped.add(_STARTS[0], loud)
     shrunk = cell(looped.table(), "aac_short", EXACT)[0] / cell(calm.table(), "aac_short", EXACT)[0]
     assert shrunk < 0.4

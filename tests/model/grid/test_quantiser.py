@@ -79,5 +79,5 @@ def test_only_grids_with_such_a_quantiser_are_looked_at() -> None:
     """Guards the report: no proof is claimed for codecs that quantise otherwise."""
     table = np.zeros((len(GRIDS), 4))
     table[GRIDS.index("vorbis"), 0] = 40.0
-    search = TrackSearch(table, (0,), (0,), np.array([40.0]))
+    search = TrackSearch(table, (0,), (0,), np.array([40.0]), 44_100)
     assert lattice_of(np.zeros((1, 10, 2), np.float32), search) is None

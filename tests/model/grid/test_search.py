@@ -8,13 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 from model.constants import SEGMENT_SAMPLES
-from model.grid.combine import SCORES, Table, table_of, track_curves, unpack
+from model.grid.combine import FINENESS, SCORES, Table, table_of, track_curves, unpack
 from model.grid.follow import build_follower
 from model.grid.names import FAMILY_OF_GRID, GRIDS
 from model.grid.search import build_grid_search, by_promise
 from model.network import build_network, join_detector
-from tests.model.grid.conftest import Encode
+from tests.model.grid.conftest import Encode, searched
 from tests.model.grid.drum_machine import drum_machine
+from tests.model.grid.score_rows import RATE_HZ
 
 _NOTHING = 6.0  # originals stay below
 _FOUND = 12.0
@@ -29,7 +30,7 @@ _ENCODINGS = [
 
 def _table(search: keras.Model, samples: NDArray[np.float32]) -> Table:
     """(1, n, 2) -> (GRIDS, COLUMNS)."""
-    return table_of(track_curves(search.predict_on_batch(samples)["grid_scores"], [0]))
+    return table_of(track_curves(search.predict_on_batch(searched(samples))["grid_scores"], [0], RATE_HZ))
 
 
 @pytest.mark.parametrize(("family", "name", "arguments"), _ENCODINGS)
@@ -53,13 +54,15 @@ def test_an_original_shows_no_grid(search: keras.Model, untouched: NDArray[np.fl
 def test_drum_hits_next_to_silence_are_no_grid(search: keras.Model, hits: int) -> None:
     """Guards the restraint on drum machines: a loop looks alike wherever it is cut, and its pauses like holes.
 
-    Both statistics, each segment alone and all three together.  (The gates themselves: ``test_evidence``.)
+    Both statistics, each segment alone and all three together.  (The gates themselves: ``test_evidence``.  Grids that are
+    searched by angles only name candidates: ``test_track_search``.)
     """
     track = drum_machine(hits, loops=6)
     starts = [index * (SEGMENT_SAMPLES + 20_000) for index in range(3)]
     segments = [track[None, start : start + SEGMENT_SAMPLES] for start in starts]
-    rows = np.concatenate([search.predict_on_batch(segment)["grid_scores"] for segment in segments])
-    assert table_of(track_curves(rows, starts))[:, 0::2].max() < 7.0
+    rows = np.concatenate([search.predict_on_batch(searched(segment))["grid_scores"] for segment in segments])
+    table = table_of(track_curves(rows, starts, RATE_HZ))
+    assert table[[FINENESS[grid] == 1 for grid in GRIDS], 0::2].max() < 7.0
     assert max(part.max() for part in unpack(rows).values()) > 5.0  # one half alone says more
 
 
@@ -76,6 +79,7 @@ def test_the_joined_detector_survives_the_way_to_disk(tmp_path: Path, untouched:
         "searched": untouched[:, n : 2 * n],
         "followed": untouched[:, 2 * n : 3 * n],
         "offsets": np.arange(len(GRIDS), dtype=np.int32)[None],
+        "rate_hz": np.array([48_000], np.int32),
     }
     wanted, got = detector(cut, training=False), again(cut, training=False)  # quicker than tracing both
     assert set(got) == {"lossy_logit", "family_logits", "bitrate_logits", "grid_scores", "frames"}

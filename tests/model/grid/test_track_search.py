@@ -14,10 +14,10 @@ from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, KEPT
 from model.grid.names import FAMILY_OF_GRID, GRIDS
 from model.grid.search import by_promise
 from model.grid.track_search import CLEAR, FOLLOWED_A_SEARCHED, TrackSearch, search_track
-from tests.model.grid.conftest import Encode
+from tests.model.grid.conftest import Encode, searched
 from tests.model.grid.drum_machine import drum_machine
 from tests.model.grid.followed_track import FollowedTrack
-from tests.model.grid.score_rows import CHANCE, EXACT, RELATIVE, STARTS, cell, rows_of
+from tests.model.grid.score_rows import CHANCE, EXACT, RATE_HZ, RELATIVE, STARTS, cell, rows_of
 
 _WEAK = 8.0  # what a search says of a grid that only following makes clear
 _MANY = tuple(200_003 * index for index in range(9))
@@ -48,7 +48,7 @@ def test_the_best_of_both_statistics_is_named() -> None:
     table = np.zeros((len(GRIDS), COLUMNS))
     table[GRIDS.index("aac")] = (8.0, 1_000.0, 5.0, 3.0)
     table[GRIDS.index("mp3")] = (2.0, 900.0, 9.0, 100.0)
-    search = TrackSearch(table, (0,), (0,), np.zeros(1))
+    search = TrackSearch(table, (0,), (0,), np.zeros(1), RATE_HZ)
     assert (search.best_z, GRIDS[search.best_grid], search.best_statistic) == (9.0, "mp3", RELATIVE)
     assert search.offset_in(0) == 100
     assert search.offset_in(576 + 101) == 575
@@ -68,7 +68,7 @@ def test_a_clear_search_ends_and_follows_nothing(
 ) -> None:
     """Guards the cost, a CPU-second or two a segment, and that None searches the whole track in spite of it."""
     run = _Runs(levels, STARTS)
-    search = search_track(run, _nothing_is_followed, (2, 0, 1), STARTS, most)
+    search = search_track(run, _nothing_is_followed, (2, 0, 1), STARTS, RATE_HZ, most)
     assert run.calls == searched
     assert search.segments == tuple(searched)
     assert search.starts == tuple(STARTS[index] for index in searched)
@@ -83,7 +83,7 @@ def test_offset_and_score_of_a_segment_belong_together(statistic: int) -> None:
     """Guards what the verdict says: at the offset that is named, this segment shows just this score."""
     starts = (0, 150_001, 401_237, 700_000)
     rows = rows_of(starts, "mp3", 250, [(27.0, 25.0), (0.0, 0.0), (31.0, 34.0), (16.0, 28.0)], statistic)
-    search = search_track(rows.__getitem__, _nothing_is_followed, (3, 0, 2), starts, None)
+    search = search_track(rows.__getitem__, _nothing_is_followed, (3, 0, 2), starts, RATE_HZ, None)
     assert search.segments == (3, 0, 2)
     assert search.starts == (700_000, 0, 401_237)
     assert search.segment_z.tolist() == [16.0, 25.0, 31.0]
@@ -100,7 +100,7 @@ def test_what_is_not_clear_is_followed(segments: int, most: int, searched: int, 
     """Guards the cost of following: all candidates once, few further on, in twice as many segments as are searched."""
     starts, order = _MANY[:segments], range(segments)[::-1]
     run, track = _Runs((0.0,) * segments, starts), FollowedTrack(starts, {})
-    search = search_track(run, track, order, starts, most)
+    search = search_track(run, track, order, starts, RATE_HZ, most)
     assert FOLLOWED_A_SEARCHED == 2
     assert run.calls == list(order[:searched])
     assert [index for index, _ in track.asked] == list(order[:followed])
@@ -116,7 +116,7 @@ def test_what_is_not_clear_is_followed(segments: int, most: int, searched: int, 
 def test_following_ends_when_something_is_clear(level: float, needed: int) -> None:
     """Guards the cost: further segments would only say the same."""
     track = FollowedTrack(_MANY, {("aac", 40): [(level, level)] * 9})
-    search = search_track(_Runs((_WEAK,) * 9, _MANY), track, range(9), _MANY, 3)
+    search = search_track(_Runs((_WEAK,) * 9, _MANY), track, range(9), _MANY, RATE_HZ, 3)
     assert len(track.asked) == needed
     assert search.segments == tuple(range(needed))
     assert (GRIDS[search.best_grid], search.best_statistic) == ("aac", EXACT)
@@ -128,7 +128,7 @@ def test_following_ends_when_something_is_clear(level: float, needed: int) -> No
 def test_the_search_names_the_candidates() -> None:
     """Guards the hand-over: the offset that looks best is followed, counted from each segment's own start."""
     track = FollowedTrack(STARTS, {})
-    search_track(_Runs((_WEAK,) * 3, STARTS), track, (1, 2, 0), STARTS, 3)
+    search_track(_Runs((_WEAK,) * 3, STARTS), track, (1, 2, 0), STARTS, RATE_HZ, 3)
     index, offsets = track.asked[0]
     assert index == 1
     assert offsets[0, GRIDS.index("aac")] == (40 - STARTS[1]) % 1_024
@@ -137,7 +137,7 @@ def test_the_search_names_the_candidates() -> None:
 
 def test_what_following_says_counts() -> None:
     """Guards originals: a search that looks like something is forgotten where the other frames don't agree."""
-    search = search_track(_Runs((_WEAK,) * 3, STARTS), FollowedTrack(STARTS, {}), range(3), STARTS, 3)
+    search = search_track(_Runs((_WEAK,) * 3, STARTS), FollowedTrack(STARTS, {}), range(3), STARTS, RATE_HZ, 3)
     assert search.best_z < CHANCE
     assert search.segment_z.max() < CHANCE
 
@@ -148,7 +148,7 @@ def test_every_segment_is_followed_on_request(segments: int) -> None:
     starts = _MANY[:segments]
     run = _Runs((4.5, *(0.0,) * (segments - 1)), starts)
     track = FollowedTrack(starts, {("aac", 40): [(2 * CLEAR, 2 * CLEAR), *[(0.0, 0.0)] * (segments - 1)]})
-    search = search_track(run, track, range(segments), starts, None)
+    search = search_track(run, track, range(segments), starts, RATE_HZ, None)
     assert run.calls == list(range(segments))
     assert [len(offsets) for _, offsets in track.asked] == [CANDIDATES_EVERYWHERE] * segments
     assert search.segments == tuple(range(segments))
@@ -163,7 +163,7 @@ def test_an_insert_in_one_of_several_segments_is_found() -> None:
     said = [(0.0, 0.0)] * 6
     said[4] = (13.0, 12.0)
     rows, track = rows_of(starts, "vorbis", 333, levels), FollowedTrack(starts, {("vorbis", 333): said})
-    search = search_track(rows.__getitem__, track, range(6), starts, None)
+    search = search_track(rows.__getitem__, track, range(6), starts, RATE_HZ, None)
     assert cell(search.table, "vorbis", EXACT) == (pytest.approx(12.0), 333)
     assert search.best_z == pytest.approx(12.0)
     assert int(np.argmax(search.segment_z)) == 4
@@ -177,7 +177,7 @@ def test_silence_is_no_grid() -> None:
         del index
         return np.tile([0.0, 1e-6], (*offsets.shape, 2, 2, 1))
 
-    search = search_track(lambda _: np.zeros(SCORES), follow, (1, 0), STARTS[:2], 3)
+    search = search_track(lambda _: np.zeros(SCORES), follow, (1, 0), STARTS[:2], RATE_HZ, 3)
     assert search.best_z == 0.0
     assert search.segment_z.tolist() == [0.0, 0.0]
 
@@ -189,7 +189,8 @@ def follow_in(follower: keras.Model) -> Callable[[NDArray[np.float32]], Follow]:
 
     @tf.function(input_signature=[tf.TensorSpec((None, SEGMENT_SAMPLES, 2)), offsets], autograph=False)
     def frames(samples: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
-        return follower({"followed": samples, "offsets": offsets}, training=False)["frames"]
+        rates = tf.fill((tf.shape(samples)[0],), RATE_HZ)
+        return follower({"followed": samples, "offsets": offsets, "rate_hz": rates}, training=False)["frames"]
 
     def of(segments: NDArray[np.float32]) -> Follow:
         def follow(index: int, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -218,10 +219,10 @@ def test_a_grid_that_the_search_only_suspects_is_followed_up(
 ) -> None:
     """Guards the two networks' common offsets and order of grids, on scores that were made too weak to be clear."""
     decoded = encode(name, *arguments, shift=3_000)
-    row = search.predict_on_batch(decoded)["grid_scores"][0]
-    strong = search_track(lambda _: row, _nothing_is_followed, (0,), (0,), 3)
+    row = search.predict_on_batch(searched(decoded))["grid_scores"][0]
+    strong = search_track(lambda _: row, _nothing_is_followed, (0,), (0,), RATE_HZ, 3)
     weak = 0.3 * CLEAR / strong.best_z * row
-    found = search_track(lambda _: weak, follow_in(decoded), (0,), (0,), 3)
+    found = search_track(lambda _: weak, follow_in(decoded), (0,), (0,), RATE_HZ, 3)
     assert found.followed
     assert FAMILY_OF_GRID[GRIDS[found.best_grid]] == family
     assert found.best_z > 2 * CLEAR
@@ -241,10 +242,11 @@ def test_a_loop_of_drums_is_no_grid(
     starts = [index * (SEGMENT_SAMPLES + 20_000) for index in range(FOLLOWED_A_SEARCHED * SEARCHED_SEGMENTS)]
     segments = np.stack([track[start : start + SEGMENT_SAMPLES] for start in starts])
     found = search_track(
-        lambda index: search.predict_on_batch(segments[index : index + 1])["grid_scores"][0],
+        lambda index: search.predict_on_batch(searched(segments[index : index + 1]))["grid_scores"][0],
         follow_in(segments),
         by_promise(segments),
         starts,
+        RATE_HZ,
         SEARCHED_SEGMENTS,
     )
     assert found.followed
@@ -257,11 +259,11 @@ def test_a_grid_of_parts_of_a_sample_is_never_clear_by_the_search() -> None:
     """Guards pianos: the search tells Opus at 44.1 kHz by angles, and a true recording's stood out at 41 sigma."""
     rows = rows_of(STARTS, "opus_44k1", 4_000, [(41.0, 41.0)] * 3)
     denied = FollowedTrack(STARTS, {})
-    search = search_track(rows.__getitem__, denied, range(3), STARTS, 3)
+    search = search_track(rows.__getitem__, denied, range(3), STARTS, RATE_HZ, 3)
     assert search.followed
     assert search.best_z < CHANCE
     assert denied.asked[0][1][0, GRIDS.index("opus_44k1")] == 4_000, "it must be followed first"
     agreed = FollowedTrack(STARTS, {("opus_44k1", 4_000): [(9.0, 9.0)] * 3})
-    search = search_track(rows.__getitem__, agreed, range(3), STARTS, 3)
+    search = search_track(rows.__getitem__, agreed, range(3), STARTS, RATE_HZ, 3)
     assert GRIDS[search.best_grid] == "opus_44k1"
     assert search.best_z >= CLEAR

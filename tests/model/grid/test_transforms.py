@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from model.errors import ModelError
 from model.grid.celt import ResampledCeltEvidence
+from model.grid.combine import FINENESS
 from model.grid.constants import CELT_PREEMPHASIS, MPEG_SUBBANDS, MPEG_TAPS
 from model.grid.errors import GridError
 from model.grid.evidence import OffsetEvidence
@@ -128,7 +129,9 @@ def test_preemphasis_is_undone_in_the_level() -> None:
     assert strongest == pytest.approx(2 * flat, rel=0.1)
 
 
-@pytest.mark.parametrize("grid", [grid for grid in GRIDS if grid != "opus_44k1"])  # not searched frame by frame
+@pytest.mark.parametrize(
+    "grid", [grid for grid in GRIDS if FINENESS[grid] == 1]
+)  # others are not searched frame by frame
 def test_a_frame_by_itself_is_the_row_of_its_offset(grid: str) -> None:
     """Guards following: the offset that the search named must be the one whose frames are read, line by line."""
     layer = evidence_layers(0.0)[grid]

@@ -13,7 +13,7 @@ from model.training.evaluate import Judged
 from model.training.report_sections import further_true
 from tests.model.training.support import judged
 
-_SEARCH = TrackSearch(np.zeros((12, 4)), (0,), (0,), np.zeros(1))
+_SEARCH = TrackSearch(np.zeros((12, 4)), (0,), (0,), np.zeros(1), 44_100)
 
 
 def _rejected(track: str) -> Judged:

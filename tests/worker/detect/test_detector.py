@@ -48,7 +48,8 @@ def searching_network() -> keras.Model:
     frame = SHAPES[GRIDS[0]][-1]  # the first grid's halves come first
     line = keras.ops.one_hot(offset, SCORES) + keras.ops.one_hot(offset + frame, SCORES)
     wave = samples[:, 3, :1] * keras.ops.sin(keras.ops.arange(SCORES, dtype="float32") * samples[:, 4, :1])
-    return keras.Model(samples, {"grid_scores": 100.0 * samples[:, 1, :1] * line + wave})
+    rate = keras.Input((), dtype="int32", name="rate_hz")
+    return keras.Model({"samples": samples, "rate_hz": rate}, {"grid_scores": 100.0 * samples[:, 1, :1] * line + wave})
 
 
 def following_network() -> keras.Model:
@@ -60,7 +61,8 @@ def following_network() -> keras.Model:
     sums = keras.ops.concatenate([heard, keras.ops.zeros_like(offsets[:, 1:], dtype="float32")], axis=1)
     sums = keras.ops.repeat(keras.ops.repeat(sums[..., None, None], STATISTICS, axis=2), HALVES, axis=3)
     frames = keras.ops.stack([sums, keras.ops.ones_like(sums)], axis=-1)
-    return keras.Model({"followed": samples, "offsets": offsets}, {"frames": frames})
+    rate = keras.Input((), dtype="int32", name="rate_hz")
+    return keras.Model({"followed": samples, "offsets": offsets, "rate_hz": rate}, {"frames": frames})
 
 
 def detector_of(network: Any, follower: Any = None, **settings: int) -> Detector:
@@ -78,7 +80,7 @@ def starts_of(segments: np.ndarray[Any, np.dtype[np.float32]]) -> list[int]:
 
 def score(detector: Detector, segments: np.ndarray[Any, np.dtype[np.float32]]) -> SegmentOutputs:
     """What the detector says of segments that don't quite follow each other."""
-    return detector.score(segments, starts_of(segments))
+    return detector.score(segments, starts_of(segments), 44_100)
 
 
 def segments_of(values: list[float]) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -141,7 +143,7 @@ def test_candidates_are_followed_through_segments() -> None:
     segments[:, 2, 0] = [(700 - start) % 1_024 / 10_000 for start in starts]
     segments[:, 5, 0] = 0.09
     before = batch_rows("follow")
-    search = detector_of(constant_network()).score(segments, starts).search
+    search = detector_of(constant_network()).score(segments, starts, 44_100).search
     assert search.followed
     assert search.best_z == pytest.approx(9.0 * 5**0.5)
     assert (GRIDS[search.best_grid], search.offset_in(0)) == ("aac", 700)
@@ -149,7 +151,7 @@ def test_candidates_are_followed_through_segments() -> None:
     after = batch_rows("follow")
     assert (after[0] - before[0], after[1] - before[1]) == (3, CANDIDATES + 2 * KEPT)
     everywhere = detector_of(constant_network(), searched_segments=0)
-    assert everywhere.score(segments, starts).search.best_z == pytest.approx(9.0 * 5**0.5)
+    assert everywhere.score(segments, starts, 44_100).search.best_z == pytest.approx(9.0 * 5**0.5)
     assert batch_rows("follow")[1] - after[1] >= 3 * CANDIDATES_EVERYWHERE
 
 
@@ -162,7 +164,7 @@ def test_segments_are_added_at_their_place_in_the_track() -> None:
     segments[:, 3, 0] = 0.5  # segments that are alike would count once
     segments[:, 4, 0] = (0.7, 1.3, 2.1)
     detector = detector_of(constant_network())
-    together = detector.score(segments, starts).search
+    together = detector.score(segments, starts, 44_100).search
     assert together.best_z == pytest.approx(50.0 / 5**0.5, abs=1.5)
     assert (GRIDS[together.best_grid], together.offset_in(0), together.offset_in(starts[2])) == (
         "aac",
@@ -171,7 +173,7 @@ def test_segments_are_added_at_their_place_in_the_track() -> None:
     )
     np.testing.assert_allclose(together.segment_z, 10.0, atol=0.6)
     assert not together.followed
-    assert detector.score(segments, [0, 1, 2]).search.followed  # apart from each other they are not clear
+    assert detector.score(segments, [0, 1, 2], 44_100).search.followed  # apart from each other they are not clear
 
 
 @pytest.mark.parametrize("followed", [False, True])

@@ -1,0 +1,63 @@
+"""Decodes that were resampled after decoding, and the resampling undone: any codec's grid, between two samples."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from model.grid.angles import AngleEvidence
+from model.grid.constants import PHASE_STEP
+from model.grid.evidence import OffsetEvidence
+
+
+def _analytic(kernel: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """Return lines (window, lines) with what each is a quarter of a period later as imaginary part."""
+    spectrum = np.fft.fft(kernel, axis=0)
+    spectrum[1 : (len(kernel) + 1) // 2] *= 2.0
+    spectrum[len(kernel) // 2 + 1 :] = 0.0
+    # conj: a line read later turns forwards.
+    return np.asarray(np.conj(np.fft.ifft(spectrum, axis=0)), dtype=np.complex128)
+
+
+@keras.saving.register_keras_serializable("lossgate")
+class ResampledEvidence(AngleEvidence):
+    """Another grid's holes at every fortieth of a sample: (b, n, 2) -> (b, HALVES, frame * 40 + 1, 1, 1).
+
+    The samples are those at the rate the codec worked at, see ``OtherRate``.  Every second line is looked at: half the
+    cost, and holes are not rarer there.  Following reads all of them.
+    """
+
+    step = PHASE_STEP
+
+    def __init__(self, evidence: OffsetEvidence | dict[str, Any], stretches: int, **kwargs: Any) -> None:
+        """``evidence`` is the grid as it was before the resampling; ``stretches`` of every segment are searched."""
+        super().__init__(stretches=stretches, **kwargs)
+        layer = keras.saving.deserialize_keras_object(evidence) if isinstance(evidence, dict) else evidence
+        self._evidence: OffsetEvidence = layer
+        self.window, self.stride = layer.window, layer.stride
+        self.offsets = layer.offsets * self.fineness
+        identity = np.eye(layer.window, dtype=np.float32)
+        kernel = np.asarray(ops.convert_to_numpy(layer.frame_coefficients(ops.stack([identity, identity]))))[0]
+        positions = layer.positions()
+        order = np.argsort(positions, kind="stable")
+        looked_at = order[(positions[order] >= self.band_edges[0]) & (positions[order] < self.band_edges[-1])][::2]
+        self.look_with(_analytic(kernel[:, looked_at].astype(np.float64)), positions[looked_at])
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Nothing is trained, here or in the grid's own layer."""
+        del input_shape
+        self._evidence.built = self.built = True
+
+    def positions(self) -> NDArray[np.float64]:
+        """Return the frequency of each coefficient as a fraction of Nyquist."""
+        return self._evidence.positions()
+
+    def frame_coefficients(self, frames: Any) -> Any:
+        """(2, frames, window) -> (2, frames, coefficients)."""
+        return self._evidence.frame_coefficients(frames)
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything the constructor takes."""
+        return {**super().get_config(), "evidence": keras.saving.serialize_keras_object(self._evidence)}
