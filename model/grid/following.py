@@ -26,8 +26,8 @@ _FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
 _SHORT: Final = _FRAMES == _SHORT_BLOCK
 _FINENESS: Final = np.array([FINENESS[grid] for grid in GRIDS])
 _BEATS: Final = np.array([grid.startswith("opus") or grid in RESAMPLED for grid in GRIDS])
-"""Grids whose frames a beat is a whole number of, and a sequencer repeats it to the sample: Opus' 20 ms at 100, 120, 125
-or 150 BPM; MP3's 12 ms where 44.1 kHz are read as 48, at 125."""
+"""Grids whose frames a beat is a whole number of, and a sequencer repeats it to the sample: Opus' 20 ms at 100, 120,
+125 or 150 BPM; MP3's 12 ms where 44.1 kHz are read as 48, at 125."""
 _SHORT_BLOCKS: Final = np.array([3 if grid.startswith("mp3") else 8 for grid in GRIDS])  # a frame
 _USUAL_RIVAL: Final = 3.0  # standard deviations; followed Opus decodes of 20 to 120 sigma have rivals of 1.1 to 2.6
 

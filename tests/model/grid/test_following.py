@@ -200,8 +200,11 @@ def test_the_grids_of_short_blocks_tell_of_each_other() -> None:
     assert cell(looped.table(), "mp3", EXACT) == cell(calm.table(), "mp3", EXACT)
 
 
-@pytest.mark.parametrize("grid", ["opus_44k1", "opus_48k"])
-def test_an_opus_frame_has_no_rival(grid: str) -> None:
+@pytest.mark.parametrize(
+    ("grid", "share"),
+    [("opus_44k1", 2), ("opus_48k", 2), ("aac_resampled", 8), ("mp3_resampled", 3)],
+)
+def test_a_frame_that_beats_are_made_of_has_no_rival(grid: str, share: int) -> None:
     """Guards music at 100, 120, 125 or 150 BPM: its beats are whole Opus frames, and stand out at several offsets."""
     at, rival = 30 * FINENESS[grid], 77 * FINENESS[grid]
     offsets = _candidates(grid, at)
@@ -212,6 +215,6 @@ def test_an_opus_frame_has_no_rival(grid: str) -> None:
     beside, _ = _followed(offsets, _STARTS, {**line, (grid, rival): [(7.0, 7.0)] * 4})
     assert cell(beside.table(), grid, EXACT)[0] < 4.0
     # Whole short blocks away lies a frame of the same codec that is shorter.
-    offsets[4, GRIDS.index(grid)] = shorter = at + SHAPES[grid][-1] // 2
+    offsets[4, GRIDS.index(grid)] = shorter = at + SHAPES[grid][-1] // share
     related, _ = _followed(offsets, _STARTS, {**line, (grid, shorter): [(7.0, 7.0)] * 4})
     assert cell(related.table(), grid, EXACT)[0] == pytest.approx(8.0 * 7**0.5)

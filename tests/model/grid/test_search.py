@@ -54,8 +54,8 @@ def test_an_original_shows_no_grid(search: keras.Model, untouched: NDArray[np.fl
 def test_drum_hits_next_to_silence_are_no_grid(search: keras.Model, hits: int) -> None:
     """Guards the restraint on drum machines: a loop looks alike wherever it is cut, and its pauses like holes.
 
-    Both statistics, each segment alone and all three together.  (The gates themselves: ``test_evidence``.  Grids that are
-    searched by angles only name candidates: ``test_track_search``.)
+    Both statistics, each segment alone and all three together.  (The gates themselves: ``test_evidence``.  Grids that
+    are searched by angles only name candidates: ``test_track_search``.)
     """
     track = drum_machine(hits, loops=6)
     starts = [index * (SEGMENT_SAMPLES + 20_000) for index in range(3)]
