@@ -1,8 +1,9 @@
 """From what was heard of a track to its bitrate class: a linear estimate of log2(kbit/s).
 
-The network's bitrate head alone knows the picture; how clearly a frame grid stands out says more at high rates, but
-means another rate in each family, and a low-pass says more still.  Fitted on validation sources (measured there, each
-track left out once: within one class 73 % by the head alone, 83 % by all of them).
+The network's bitrate head alone knows the picture; how clearly a frame grid stands out says more at high rates, and a
+low-pass says more still, but each of them means another rate in each family.  Fitted on validation sources (measured
+there, each track left out once, of what is rejected: within one class 88.9 % with one slope of head and bandwidth for
+all families, 90.5 % with a slope a family beside it; the class itself 45 and 48 %).
 """
 
 import math
@@ -18,7 +19,8 @@ from model.errors import ArtefactError
 
 _BANDWIDTH_UNIT_HZ: Final = 10_000.0
 _MOST_KBPS: Final = 2_048.0  # keeps an estimate from rubbish finite
-FEATURES: Final = len(BITRATE_CLASSES) + 2 * len(FAMILIES) + 1
+_USUAL_BANDWIDTH: Final = 1.6  # of those units; a family's own slope turns about it
+FEATURES: Final = len(BITRATE_CLASSES) + 2 * len(FAMILIES) + 1 + len(FAMILIES) * (len(BITRATE_CLASSES) + 1)
 
 
 def features(
@@ -37,8 +39,9 @@ def features(
     """
     logits = np.asarray(bitrate_logits, dtype=np.float64)
     named = np.array([family == name for name in FAMILIES], dtype=np.float64)
-    tail = [bandwidth_hz / _BANDWIDTH_UNIT_HZ]
-    return np.concatenate([logits - logits.mean(), named, named * grid_evidence, tail])
+    head, bandwidth = logits - logits.mean(), bandwidth_hz / _BANDWIDTH_UNIT_HZ
+    own = np.outer(named, [*head, bandwidth - _USUAL_BANDWIDTH]).reshape(-1)
+    return np.concatenate([head, named, named * grid_evidence, [bandwidth], own])
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class GridFinding:
     grid: str
     """One of ``model.grid.names.GRIDS``."""
     z: float
-    """How far its best frame offset stands out from all others, standard deviations; unaltered audio stays below 5."""
+    """How far its best frame offset stands out from all others, standard deviations; unaltered audio stays below 6."""
     offset_samples: int
     """That offset, from the start of the segment below, at the grid's own rate."""
     segment: int

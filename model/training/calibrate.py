@@ -26,7 +26,8 @@ LOSSY_ACCEPTED_AT_MOST = 0.02
 ORDINARY_REVIEWED_AT_MOST = 0.03
 MINIMUM_BANDWIDTH_HZ = 7_000.0  # below it a verdict judges the music
 MINIMUM_DURATION_S = 3.0
-_BITRATE_PULL = 1.0  # ridge; 1 and 5 do alike (measured on validation, each track left out once)
+# Ridge: within one class 90.8 % with 0.3, 90.5 % with 1, 88.9 % with 3 (validation, each track left out once).
+_BITRATE_PULL = 1.0
 _SLOPE_PULL = 1e-3  # weight of the pull towards a slope of 1, against a mean cross-entropy
 
 

@@ -18,7 +18,10 @@ def test_features_are_laid_out_by_class_family_and_bandwidth() -> None:
     np.testing.assert_allclose(row[: len(BITRATE_CLASSES)], [-2.0, -1.0, 0.0, 1.0, 2.0])
     assert np.flatnonzero(row[5:12]).tolist() == [2]
     assert row[12:19].tolist() == [0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0]
-    assert row[-1] == pytest.approx(1.6)
+    assert row[19] == pytest.approx(1.6)
+    own = row[20:].reshape(len(FAMILIES), len(BITRATE_CLASSES) + 1)
+    np.testing.assert_allclose(own[2], [-2.0, -1.0, 0.0, 1.0, 2.0, 0.0], atol=1e-12)
+    assert not np.delete(own, 2, axis=0).any(), "another family's slopes must not count"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ def test_one_segment_is_a_plain_sigmoid() -> None:
 def test_heads_are_named() -> None:
     """Guards the order of families and bitrate logits, and that the bandwidth counts."""
     heads = _heads(2, family=5, bitrate=4)
-    scale = BitrateScale((0.0,) * (len(BITRATE_CLASSES) - 1) + (1.0,) + (0.0,) * (2 * len(FAMILIES)) + (0.5,), 4.0)
+    weights = np.zeros(FEATURES)
+    weights[len(BITRATE_CLASSES) - 1], weights[len(BITRATE_CLASSES) + 2 * len(FAMILIES)] = 1.0, 0.5
+    scale = BitrateScale(tuple(weights), 4.0)
     score = pool(np.array([3.0, 3.0]), *heads, Calibration(bitrate=scale), bandwidth_hz=22_000.0)
     assert score.family == "vorbis"
     assert score.bitrate_class == "GT_288"  # 2 ** (4 + (4 - 0.8) + 1.1) = 315 kbit/s
