@@ -53,9 +53,9 @@ def judge(
     bitrate = np.zeros((count, len(BITRATE_CLASSES)), np.float32)
     logit = math.nan if math.isnan(probability) else math.log(probability / (1 - probability))
     outputs = SegmentOutputs(np.full(count, logit, np.float32), family, bitrate, search)
-    scale = BitrateScale(
-        (*(0.0,) * 19, 1.0, *(0.0,) * (FEATURES - 20)), 5.0
-    )  # 2 ** (5 + 22 050 Hz / 10 kHz) = 148 kbit/s
+    bandwidth = len(BITRATE_CLASSES) + 2 * len(FAMILIES)
+    weights = tuple(float(index == bandwidth) for index in range(FEATURES))
+    scale = BitrateScale(weights, 5.0)  # 2 ** (5 + 22 050 Hz / 10 kHz) = 148 kbit/s
     return judge_audio(audio, outputs, Calibration(bitrate=scale), POLICY)
 
 
