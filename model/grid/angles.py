@@ -5,6 +5,7 @@ frame each line only turns, by what its frequency says: with a line's imaginary 
 or ninth sample tells where around it the line is a hole, and all places at once are one more matrix product.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from model.grid.stretches import every_offset
 _BLOCK = 128  # samples that are moved in one row
 
 
+@functools.cache
 def _moves() -> NDArray[np.float32]:
     """Return matrices that read a part of a sample later: (PHASES_A_SAMPLE, samples in, _BLOCK samples out)."""
     at = HALF_SINC + np.arange(_BLOCK) + np.arange(PHASES_A_SAMPLE)[:, None] / PHASES_A_SAMPLE

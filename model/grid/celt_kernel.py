@@ -1,5 +1,6 @@
 """CELT's MDCT seen from 44.1 kHz: resampling undone, pre-emphasis and transform, as one matrix; numpy, float64."""
 
+import functools
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,7 @@ POSITIONS: Final[NDArray[np.float64]] = (_LINES + 0.5) / (CELT_HOP * _STEP)
 """Each line's frequency as a fraction of 22.05 kHz."""
 
 
+@functools.cache
 def kernel() -> NDArray[np.complex128]:
     """Return the CELT lines of 44.1 kHz samples: shape (samples, lines), unit noise gain.
 

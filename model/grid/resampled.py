@@ -1,5 +1,7 @@
 """Decodes that were resampled after decoding, and the resampling undone: any codec's grid, between two samples."""
 
+import functools
+import json
 from typing import Any
 
 import keras
@@ -21,6 +23,25 @@ def _analytic(kernel: NDArray[np.float64]) -> NDArray[np.complex128]:
     return np.asarray(np.conj(np.fft.ifft(spectrum, axis=0)), dtype=np.complex128)
 
 
+@functools.cache
+def _looks(described: str, band_edges: tuple[float, ...]) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Return what the search looks at of a grid: its analytic lines (window, lines) and their positions (lines,).
+
+    Every process builds each grid several times (once a network, once on loading), and this is the dear part of it.
+
+    Args:
+        described: the serialised layer, as JSON.
+        band_edges: lines between the outer ones count.
+    """
+    layer: OffsetEvidence = keras.saving.deserialize_keras_object(json.loads(described))
+    identity = np.eye(layer.window, dtype=np.float32)[None]
+    kernel = np.asarray(ops.convert_to_numpy(layer.frame_coefficients(identity)))[0]
+    positions = layer.positions()
+    order = np.argsort(positions, kind="stable")
+    looked_at = order[(positions[order] >= band_edges[0]) & (positions[order] < band_edges[-1])][::2]
+    return _analytic(kernel[:, looked_at].astype(np.float64)), positions[looked_at]
+
+
 @keras.saving.register_keras_serializable("lossgate")
 class ResampledEvidence(AngleEvidence):
     """Another grid's holes at every fortieth of a sample: (b, n, 2) -> (b, HALVES, frame * 40 + 1, 1, 1).
@@ -38,12 +59,9 @@ class ResampledEvidence(AngleEvidence):
         self._evidence: OffsetEvidence = layer
         self.window, self.stride = layer.window, layer.stride
         self.offsets = layer.offsets * self.fineness
-        identity = np.eye(layer.window, dtype=np.float32)
-        kernel = np.asarray(ops.convert_to_numpy(layer.frame_coefficients(ops.stack([identity, identity]))))[0]
-        positions = layer.positions()
-        order = np.argsort(positions, kind="stable")
-        looked_at = order[(positions[order] >= self.band_edges[0]) & (positions[order] < self.band_edges[-1])][::2]
-        self.look_with(_analytic(kernel[:, looked_at].astype(np.float64)), positions[looked_at])
+        described = {**keras.saving.serialize_keras_object(layer), "build_config": None}
+        described["config"] = {**described["config"], "name": "looked_at"}
+        self.look_with(*_looks(json.dumps(described, sort_keys=True), self.band_edges))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Nothing is trained, here or in the grid's own layer."""
