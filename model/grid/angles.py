@@ -79,11 +79,12 @@ class AngleEvidence(OffsetEvidence):
                 a period later.
             positions: the lines' frequencies as fractions of Nyquist.
         """
-        self._both = np.concatenate([transform.real, transform.imag], axis=1).astype(np.float32)
+        # Tensors, not arrays: graphs refer to them, where each would hold a copy of an array (26 MB for AAC's search).
+        self._both = ops.convert_to_tensor(np.concatenate([transform.real, transform.imag], axis=1).astype(np.float32))
         self._looked_at = positions
         self._places = self.step * PHASES_A_SAMPLE
-        self._cosines, self._sines = _turns(positions, self._places)
-        self._moves = _moves()
+        self._cosines, self._sines = (ops.convert_to_tensor(turns) for turns in _turns(positions, self._places))
+        self._moves = ops.convert_to_tensor(_moves())
         self.needed = self.hop() + len(transform) - 1
 
     def hop(self) -> int:
@@ -97,8 +98,8 @@ class AngleEvidence(OffsetEvidence):
     def _one_stretch(self, stretch: Any) -> Any:
         """(m, 2) -> (offsets + 2, 1): counts, sum of w^2, sum of w."""
         channels = ops.transpose(stretch) * LSB_PER_UNIT
-        frames = every_offset(channels, self.hop() // self.step, len(self._both), self.step)
-        pair = ops.matmul(frames, ops.convert_to_tensor(self._both))
+        frames = every_offset(channels, self.hop() // self.step, self._both.shape[0], self.step)
+        pair = ops.matmul(frames, self._both)
         left, right = pair[0], pair[1]
         found = [
             self._harmonics(channel)
@@ -107,8 +108,8 @@ class AngleEvidence(OffsetEvidence):
         harmonics = [sum(parts[1:], start=parts[0]) for parts in zip(*(rows for rows, _ in found), strict=True)]
         weights = sum((row for _, row in found[1:]), start=found[0][1])
         reals, imaginaries = harmonics[:PHASE_HARMONICS], harmonics[PHASE_HARMONICS:]
-        even = ops.matmul(ops.concatenate(reals, axis=-1), ops.convert_to_tensor(self._cosines))
-        odd = ops.matmul(ops.concatenate(imaginaries, axis=-1), ops.convert_to_tensor(self._sines))
+        even = ops.matmul(ops.concatenate(reals, axis=-1), self._cosines)
+        odd = ops.matmul(ops.concatenate(imaginaries, axis=-1), self._sines)
         before, after = ops.flip((even + odd)[:, 1:], axis=-1), (even - odd)[:, :-1]
         counts = ops.reshape(ops.concatenate([before, after], axis=-1), (-1, 1))
         counts = ops.roll(counts, -self._places // 2, axis=0)  # the first look's places begin before offset 0
@@ -148,5 +149,5 @@ class AngleEvidence(OffsetEvidence):
         padded = ops.pad(channels, ((0, 0), (HALF_SINC, (blocks + 1) * _BLOCK - HALF_SINC - length)))
         rows = ops.reshape(padded, (2, blocks + 1, _BLOCK))
         rows = ops.concatenate([rows[:, :-1], rows[:, 1:, : 2 * HALF_SINC]], axis=-1)
-        moved = ops.matmul(rows, ops.take(ops.convert_to_tensor(self._moves), offset % self.fineness, axis=0))
+        moved = ops.matmul(rows, ops.take(self._moves, offset % self.fineness, axis=0))
         return ops.reshape(moved, (2, -1))[:, :length], offset // self.fineness

@@ -11,7 +11,7 @@ from model.constants import ANALYSIS_RATES_HZ
 from model.grid.sinc import HALF_SINC, sinc
 
 _LOW, _HIGH = (rate // 300 for rate in ANALYSIS_RATES_HZ)  # 147 samples at 44.1 kHz last as long as 160 at 48
-_MULTIPLE: Final = 4  # of those in one row: fewer samples are read twice
+_WHOLE: Final = 4  # of those: the length is a multiple, as it was when the detector was evaluated
 
 
 def _reader(taken: int, given: int) -> NDArray[np.float32]:
@@ -33,8 +33,8 @@ class OtherRate(keras.layers.Layer):
         """Precompute both matrices."""
         kwargs.setdefault("dtype", "float32")
         super().__init__(trainable=False, **kwargs)
-        self._down = _reader(_MULTIPLE * _HIGH, _MULTIPLE * _LOW)
-        self._up = _reader(_MULTIPLE * _LOW, _MULTIPLE * _HIGH)
+        self._down = _reader(_HIGH, _LOW)
+        self._up = _reader(_LOW, _HIGH)
 
     def build(self, samples_shape: tuple[int | None, ...], rates_shape: tuple[int | None, ...]) -> None:
         """Nothing is trained."""
@@ -44,7 +44,7 @@ class OtherRate(keras.layers.Layer):
     @staticmethod
     def length(samples: int) -> int:
         """Return m for n ``samples``."""
-        return samples // (_MULTIPLE * _HIGH) * _MULTIPLE * _LOW
+        return samples // (_WHOLE * _HIGH) * _WHOLE * _LOW
 
     def _read(self, samples: Any, matrix: NDArray[np.float32]) -> Any:
         """(b, n, 2) -> (b, length(n), 2)."""
