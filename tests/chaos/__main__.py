@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def _run(seed: int, seconds: float, deliveries: int, folder: Path) -> Result:
-    from tests.integration.quick_detector import save_quick_detector  # noqa: PLC0415 -- loads TensorFlow
+    from tests.quick_detector import save_quick_detector  # noqa: PLC0415 -- loads TensorFlow
 
     detector = folder / "detector"
     detector.mkdir()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.quick_detector import save_quick_detector
+from tests.quick_detector import save_quick_detector
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,6 @@ def test_sigkill_midway_loses_nothing_and_doubles_nothing(
     ids = [f"delivery-{number}" for number in range(DELIVERIES)]
     codec = wire()
     events = [codec.encode_delivery(delivery_of(str(files[n % FILES]), ids[n])) for n in range(DELIVERIES)]
-    publish(local_kafka.bootstrap_servers, topics.deliveries, events, PARTITIONS)
 
     bootstrap = local_kafka.bootstrap_servers
     first, second = (
@@ -46,6 +45,7 @@ def test_sigkill_midway_loses_nothing_and_doubles_nothing(
         for port in free_ports[:2]
     )
     with worker_process(second, tmp_path / "second.log"), worker_process(first, tmp_path / "first.log") as victim:
+        publish(bootstrap, topics.deliveries, events, PARTITIONS)  # not before both can take some
         wait_for(DELIVERIES // 10, bootstrap, topics.verdicts, within_s=90)
         os.killpg(victim.pid, signal.SIGKILL)
         killed_after = len(committed(bootstrap, topics.verdicts))

@@ -19,10 +19,9 @@ from model.artefact import load_artefact
 from model.constants import BITRATE_CLASSES, FAMILIES, SEGMENT_SAMPLES, bitrate_class_index
 from model.grid.combine import SHAPES
 from model.grid.evidence import HALVES
-from model.grid.follow import STATISTICS, build_follower
+from model.grid.follow import STATISTICS
 from model.grid.following import CANDIDATES, KEPT
 from model.grid.names import GRIDS
-from model.grid.search import build_grid_search
 from model.grid.track_search import TrackSearch, search_track
 from model.policy import Policy
 from model.training import bench, codecs, grid_search, mastering, rendering, round_trip, sources, tracks
@@ -31,6 +30,7 @@ from model.training.dataset import GROUP_ROWS, LOSSY_A_GROUP, TRUE_A_GROUP, targ
 from model.training.losses import lossy_loss, masked_cross_entropy
 from model.training.scoring import auc
 from model.training.statistics import reliability, wilson
+from tests.quick_detector import quick_follower, quick_search
 
 try:
     round_trip.ffmpeg_binaries()
@@ -391,8 +391,7 @@ def test_from_a_folder_to_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for split in sources.SPLITS:
         monkeypatch.setitem(tracks.SEGMENTS_A_TRACK, split, 1)
         monkeypatch.setitem(bench.ENCODINGS_A_TRACK, split, 7)
-    # Made once and traced, not compiled: that would take minutes.
-    networks = build_grid_search(effort=0.05), build_follower(effort=0.05)
+    networks = quick_search(), quick_follower()
     monkeypatch.setattr(grid_search, "_networks", lambda: networks)
     for group in range(4):
         folder = tmp_path / "audio" / f"group-{group}"
