@@ -81,4 +81,6 @@ BESIDE: Final = (-5, 5)  # samples
 # Edges of the bands as fractions of Nyquist: 1.5, 4, 8, 12 and 17 kHz at 44.1 kHz.  Below,
 # neighbouring offsets look alike; above, encoders cut.
 BAND_EDGES: Final = (0.068, 0.18, 0.36, 0.54, 0.77)
+# Where stretches are wanted that are even, so many samples at least are one moment: an encoder's short block.
+MOMENT: Final = 128  # samples
 CLIPPED: Final = 0.9995  # of the segment's peak; clipping after the decoder wipes the grid out

@@ -83,6 +83,8 @@ class OffsetEvidence(keras.layers.Layer):
     stride = 1
     """Every so many frames one is read where frames are followed."""
     band_edges = BAND_EDGES
+    even = False
+    """Whether stretches are searched where the sound is even, not only loud; see ``pick_stretches``."""
     pair_scale = 0.5**0.5  # mid and side keep the unit noise gain
 
     def __init__(self, stretches: int, **kwargs: Any) -> None:
@@ -163,7 +165,7 @@ class OffsetEvidence(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Return the evidence and, in the last row, the weight of one hit."""
-        stretches = pick_stretches(inputs, self.hop(), self.needed, self.stretches)
+        stretches = pick_stretches(inputs, self.hop(), self.needed, self.stretches, even=self.even)
         length = stretches.shape[2]
         # One stretch at a time: all offsets of a whole batch would take gigabytes.
         rows = ops.map(self._one_stretch, ops.reshape(stretches, (-1, length, 2)))

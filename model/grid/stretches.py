@@ -4,7 +4,9 @@ from typing import Any
 
 from keras import ops
 
-from model.grid.constants import CLIPPED
+from model.grid.constants import CLIPPED, MOMENT
+
+_STEP_ENERGY = 1e-9  # of one 16-bit step; keeps digital silence finite
 
 
 def blocks_per_stretch(hop: int, samples: int) -> int:
@@ -12,7 +14,29 @@ def blocks_per_stretch(hop: int, samples: int) -> int:
     return -(-samples // hop)
 
 
-def pick_stretches(samples: Any, hop: int, needed: int, count: int) -> Any:
+def moments_per_block(hop: int) -> int:
+    """Return into how many equal moments of at least ``MOMENT`` samples a block is cut; 1 where it is shorter."""
+    return max(parts for parts in range(1, max(1, hop // MOMENT) + 1) if hop % parts == 0)
+
+
+def _evenness(shaped: Any, span: int, starts: int) -> Any:
+    """Return how even each stretch's high frequencies are: (b, blocks, hop, 2) -> (b, starts), from 0 to 1.
+
+    The weakest moment's energy as a share of the strongest one's.
+    """
+    blocks, hop = shaped.shape[1], shaped.shape[2]
+    parts = moments_per_block(hop)
+    moments = ops.reshape(shaped, (-1, blocks, parts, hop // parts, 2))
+    energy = ops.sum(ops.square(moments[:, :, :, 1:] - moments[:, :, :, :-1]), axis=(3, 4))
+    weakest, strongest = ops.min(energy, axis=2), ops.max(energy, axis=2)
+    least, most = weakest[:, :starts], strongest[:, :starts]
+    for later in range(1, span):
+        least = ops.minimum(least, weakest[:, later : later + starts])
+        most = ops.maximum(most, strongest[:, later : later + starts])
+    return (least + _STEP_ENERGY) / (most + _STEP_ENERGY)
+
+
+def pick_stretches(samples: Any, hop: int, needed: int, count: int, *, even: bool = False) -> Any:
     """Cut the stretches with most to quantise out of each segment.
 
     The segment is cut into ``count`` equal cells, so that one transient or one fade never
@@ -23,11 +47,15 @@ def pick_stretches(samples: Any, hop: int, needed: int, count: int) -> Any:
     the blocks that reach the segment's own peak, since a gain may have followed; where
     nothing is clipped, this costs one start.
 
+    A block is long enough to hold an attack and still be loud throughout: a mix with drums in it, searched where it was
+    loudest, showed nothing of Opus (z 0.6 at 160 kbit/s) that it showed where it was ``even`` (34.6).
+
     Args:
         samples: (b, n, 2).
         hop: starts are multiples of this many samples.
         needed: samples a stretch must hold.
         count: stretches a segment.
+        even: whether energy counts by how even it is within the stretch.
 
     Returns:
         (b, count, blocks * hop, 2) with ``blocks * hop >= needed``.
@@ -44,6 +72,8 @@ def pick_stretches(samples: Any, hop: int, needed: int, count: int) -> Any:
     weakest = energy[:, :starts]
     for later in range(1, span):
         weakest = ops.minimum(weakest, energy[:, later : later + starts])
+    if even:
+        weakest = weakest * _evenness(shaped, span, starts)
     cell = starts // count
     best = ops.argmax(ops.reshape(weakest, (-1, count, cell)), axis=-1)
     first = ops.cast(best, "int32") + ops.arange(0, starts, cell, dtype="int32")
