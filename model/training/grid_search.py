@@ -100,11 +100,11 @@ def _starts(count: int) -> list[int]:
 
 
 def _networks() -> tuple[keras.Model, keras.Model]:
-    """Build both networks as one compiled program each: half the time of step by step on a CPU (measured)."""
-    networks = build_grid_search(), build_follower()
-    for network in networks:
-        network.compile(jit_compile=True)
-    return networks
+    """Build both networks; compiled, following takes half as long and searching twice (measured on a CPU)."""
+    search, follower = build_grid_search(), build_follower()
+    search.compile(jit_compile=False)
+    follower.compile(jit_compile=True)
+    return search, follower
 
 
 def _read(file: Path) -> dict[str, dict[str, NDArray[np.generic]]]:
