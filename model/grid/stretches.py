@@ -1,5 +1,6 @@
 """Which parts of a segment are searched."""
 
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -19,6 +20,14 @@ def moments_per_block(hop: int) -> int:
     return max(parts for parts in range(1, max(1, hop // MOMENT) + 1) if hop % parts == 0)
 
 
+def _over_span(of_two: Callable[[Any, Any], Any], blocks: Any, span: int, starts: int) -> Any:
+    """Return the least (``ops.minimum``) or most of ``span`` blocks from each start: (b, blocks) -> (b, starts)."""
+    found = blocks[:, :starts]
+    for later in range(1, span):
+        found = of_two(found, blocks[:, later : later + starts])
+    return found
+
+
 def _evenness(shaped: Any, span: int, starts: int) -> Any:
     """Return how even each stretch's high frequencies are: (b, blocks, hop, 2) -> (b, starts), from 0 to 1.
 
@@ -28,11 +37,8 @@ def _evenness(shaped: Any, span: int, starts: int) -> Any:
     parts = moments_per_block(hop)
     moments = ops.reshape(shaped, (-1, blocks, parts, hop // parts, 2))
     energy = ops.sum(ops.square(moments[:, :, :, 1:] - moments[:, :, :, :-1]), axis=(3, 4))
-    weakest, strongest = ops.min(energy, axis=2), ops.max(energy, axis=2)
-    least, most = weakest[:, :starts], strongest[:, :starts]
-    for later in range(1, span):
-        least = ops.minimum(least, weakest[:, later : later + starts])
-        most = ops.maximum(most, strongest[:, later : later + starts])
+    least = _over_span(ops.minimum, ops.min(energy, axis=2), span, starts)
+    most = _over_span(ops.maximum, ops.max(energy, axis=2), span, starts)
     return (least + _STEP_ENERGY) / (most + _STEP_ENERGY)
 
 
@@ -69,9 +75,7 @@ def pick_stretches(samples: Any, hop: int, needed: int, count: int, *, even: boo
     clipped = peak >= CLIPPED * ops.max(peak, axis=1, keepdims=True)
     energy = ops.where(clipped, 1e-6 * energy, energy)
     starts = (blocks - span + 1) // count * count
-    weakest = energy[:, :starts]
-    for later in range(1, span):
-        weakest = ops.minimum(weakest, energy[:, later : later + starts])
+    weakest = _over_span(ops.minimum, energy, span, starts)
     if even:
         weakest = weakest * _evenness(shaped, span, starts)
     cell = starts // count
