@@ -16,7 +16,7 @@ from model.grid.follow import STATISTICS
 from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, KEPT
 from model.grid.names import GRIDS
 from worker import metrics
-from worker.detect.detector import Detector
+from worker.detect.detector import FOLLOW_BUCKETS, Detector
 from worker.detect.device import choose_device
 from worker.exceptions import FatalError, SettingsError
 from worker.records import SegmentOutputs
@@ -151,7 +151,8 @@ def test_candidates_are_followed_through_segments() -> None:
     assert (GRIDS[search.best_grid], search.offset_in(0)) == ("aac", 700)
     np.testing.assert_allclose(search.segment_z, 9.0, rtol=1e-5)
     after = batch_rows("follow")
-    assert after[1] - before[1] == CANDIDATES + 2 * KEPT
+    rows = CANDIDATES + 2 * KEPT
+    assert (after[0] - before[0], after[1] - before[1]) == (rows / FOLLOW_BUCKETS[-1], rows)
     everywhere = detector_of(constant_network(), searched_segments=0)
     assert everywhere.score(segments, starts, 44_100).search.best_z == pytest.approx(9.0 * 5**0.5)
     assert batch_rows("follow")[1] - after[1] >= 3 * CANDIDATES_EVERYWHERE
