@@ -223,6 +223,7 @@ def peers(
 
 
 app.command()(trial_commands.trials)
+app.command()(trial_commands.truths)
 app.command()(trial_commands.manifest)
 
 if __name__ == "__main__":

@@ -52,8 +52,10 @@ def render_midi(song: Path, soundfont: Path, out: Path, rate_hz: int) -> None:
 
 def render_module(song: Path, out: Path, rate_hz: int) -> None:
     """Render one tracker module with openmpt123, as 16-bit WAV."""
-    command = ["openmpt123", "--batch", "--quiet", "--no-float", "--channels", "2", "--samplerate", str(rate_hz)]
-    _run([*command, "--end-time", str(LONGEST_S), "--force", "--output", str(out), str(song)])
+    # Its dither is another one each time: a manifest could not be made again.
+    command = ["openmpt123", "--batch", "--quiet", "--no-float", "--dither", "0", "--channels", "2"]
+    command += ["--samplerate", str(rate_hz), "--end-time", str(LONGEST_S), "--force"]
+    _run([*command, "--output", str(out), str(song)])
 
 
 def render_all(songs: Iterable[Path], soundfont: Path | None, out: Path, rate_hz: int) -> tuple[int, list[str]]:

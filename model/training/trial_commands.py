@@ -1,4 +1,4 @@
-"""The commands ``trials`` and ``manifest`` of ``python -m model``."""
+"""The commands ``trials``, ``truths`` and ``manifest`` of ``python -m model``."""
 
 # ruff: noqa: PLC0415 - each command imports what it needs: --help must not wait
 
@@ -23,6 +23,22 @@ def trials(
     for line in failed:
         typer.echo(line, err=True)
     typer.echo(f"done, {len(failed)} encodings failed")
+
+
+def truths(
+    audio: Annotated[list[Path], typer.Option(help="Folder of lossless audio, one sub-folder a source group.")],
+    out: Annotated[Path, typer.Option(help="Folder of the clips, for --true-recordings.")],
+    clips: Annotated[int, typer.Option(min=1, help="Clips of each source group at most.")] = 4,
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 1,
+) -> None:
+    """Cut untouched clips of source groups that are used nowhere else: true recordings to judge."""
+    from model.training import sources
+    from model.training.true_recordings import build_true_recordings
+
+    screening = sources.collect(audio, keep_cliffs=True)
+    for reason, count in sorted(screening.refused.items()):
+        typer.echo(f"left out {count} files: {reason}")
+    typer.echo(f"{build_true_recordings(screening.sources, out, clips=clips, seed=seed)} clips in {out}")
 
 
 def manifest(
