@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from model.grid.constants import AC3_HOP, CELT_PREEMPHASIS
+from model.grid.constants import AAC_HOP, AC3_HOP, CELT_HOP, CELT_PREEMPHASIS
 from model.grid.evidence import OffsetEvidence
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import named
@@ -43,6 +43,8 @@ class MDCTEvidence(OffsetEvidence):
         self.window = 2 * frame
         # AC-3's one by one would find a little more and let a true drum loop reach 4.7 sigma instead of 3.8 (measured).
         self.stride = 2 if frame == AC3_HOP else 1
+        # Of 28 validation tracks' decodes: Vorbis q8 from 2 to 38 sigma, AAC 320 from 20 to 57; WMA gains nothing.
+        self.even = frame in {AAC_HOP, CELT_HOP}
         shape = named(window, frame, alpha)[::2].astype(np.float32)
         quarter = np.ones(frame // 4, dtype=np.float32)
         # The signs of the fold; the window is symmetric, so both halves read it alike.

@@ -66,6 +66,7 @@ class HybridEvidence(OffsetEvidence):
     window = MPEG_TAPS + MPEG_SUBBANDS * (_LONG - 1)  # 1,632 samples: 36 overlapping slots
     # The first of 512 taps to the last subband sample of the last alignment.
     needed = window + MP3_GRANULE - 1
+    even = True  # attacks are coded in short blocks; V0 from 40 to 117 sigma, 73 to 141 (measured, validation)
 
     def positions(self) -> NDArray[np.float64]:
         """Return each line's frequency as a fraction of Nyquist: line-major, subbands inside."""
