@@ -127,7 +127,7 @@ def _butterflies(lines: Any) -> Any:
 
 
 @functools.cache
-def _block_kernel(count: int, butterflies: bool) -> NDArray[np.float32]:  # noqa: FBT001 - the cache's key
+def _block_kernel(count: int, butterflies: bool) -> NDArray[np.float32]:
     """Return what the hybrid makes of the window of a block of ``count`` lines: shape (window, count * subbands)."""
     matrix = _subband_kernel()
     window = MPEG_TAPS + MPEG_SUBBANDS * (2 * count - 1)
