@@ -14,6 +14,7 @@ CELT_HOP: Final = 960  # RFC 6716, 20 ms at 48 kHz
 CELT_OVERLAP: Final = 120  # samples; the flanks of CELT's window
 CELT_HOP_AT_44K1: Final = 882  # samples; the same 20 ms at 44.1 kHz
 MP3_GRANULE: Final = 576  # ISO/IEC 11172-3, layer III
+MP3_SHORT_HOP: Final = 192  # ISO/IEC 11172-3, layer III, short blocks
 MPEG_SUBBANDS: Final = 32  # ISO/IEC 11172-3, layers I to III
 MPEG_TAPS: Final = 512  # length of the polyphase prototype
 

@@ -15,7 +15,7 @@ from model.grid.constants import (
 from model.grid.evidence import HALVES, OffsetEvidence
 from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
-from model.grid.mp3_hybrid import HybridEvidence, SubbandEvidence
+from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEvidence
 from model.grid.resampled import ResampledEvidence
 
 
@@ -44,6 +44,7 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         "ac3_lattice": AC3LatticeEvidence(stretches(8), name="grid_ac3_lattice"),
         "mp2": SubbandEvidence(stretches(4), name="grid_mp2"),
         "mp3": HybridEvidence(stretches(6), name="grid_mp3"),
+        "mp3_short": ShortHybridEvidence(stretches(32), name="grid_mp3_short"),
         "opus_44k1": ResampledCeltEvidence(stretches(12), name="grid_opus_44k1"),
         "opus_48k": celt_at_48k(stretches(4), name="grid_opus_48k"),
         "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", stretches(4), name="grid_vorbis"),

@@ -8,13 +8,11 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from model.grid.constants import BAND_EDGES, MP3_GRANULE, MPEG_SUBBANDS, MPEG_TAPS
+from model.grid.constants import BAND_EDGES, MP3_GRANULE, MP3_SHORT_HOP, MPEG_SUBBANDS, MPEG_TAPS
 from model.grid.evidence import OffsetEvidence
 from model.grid.mpeg_prototype import analysis_matrix
 from model.grid.stretches import every_offset
 
-_LINES = MP3_GRANULE // MPEG_SUBBANDS  # 18 a subband
-_LONG = 2 * _LINES  # subband samples under a long window
 _LAYER_2_FRAME = 1_152  # samples
 _TOGETHER = 4  # subband samples that one matrix makes of a followed frame; one by one, copying takes half the time
 # Alias coefficients of ISO/IEC 11172-3, table B.9.
@@ -46,12 +44,12 @@ def subband_samples(channels: Any, count: int) -> Any:
     return ops.matmul(every_offset(channels, count, MPEG_TAPS), ops.convert_to_tensor(_subband_kernel()))
 
 
-def _long_block() -> NDArray[np.float64]:
-    """(18, 36): the sine-windowed MDCT of a long block, orthonormal."""
-    n, k = np.arange(_LONG), np.arange(_LINES)[:, None]
-    window = np.sin(np.pi / _LONG * (n + 0.5))
-    matrix: NDArray[np.float64] = window * np.cos(np.pi / (2 * _LONG) * (2 * n + 1 + _LINES) * (2 * k + 1))
-    return matrix * np.sqrt(2.0 / _LINES)
+def _block(lines: int) -> NDArray[np.float64]:
+    """(lines, 2 * lines): the sine-windowed MDCT of a subband's samples, orthonormal."""
+    n, k = np.arange(2 * lines), np.arange(lines)[:, None]
+    window = np.sin(np.pi / (2 * lines) * (n + 0.5))
+    matrix: NDArray[np.float64] = window * np.cos(np.pi / (4 * lines) * (2 * n + 1 + lines) * (2 * k + 1))
+    return matrix * np.sqrt(2.0 / lines)
 
 
 @keras.saving.register_keras_serializable("lossgate")
@@ -63,39 +61,60 @@ class HybridEvidence(OffsetEvidence):
     """
 
     offsets = MP3_GRANULE
-    window = MPEG_TAPS + MPEG_SUBBANDS * (_LONG - 1)  # 1,632 samples: 36 overlapping slots
+    lines = MP3_GRANULE // MPEG_SUBBANDS
+    """A subband and block."""
+    butterflies = True
+    window = MPEG_TAPS + MPEG_SUBBANDS * (2 * lines - 1)  # 1,632 samples: 36 overlapping slots
     # The first of 512 taps to the last subband sample of the last alignment.
-    needed = window + MP3_GRANULE - 1
+    needed = window + offsets - 1
     even = True  # attacks are coded in short blocks; V0 from 40 to 117 sigma, 73 to 141 (measured, validation)
 
     def positions(self) -> NDArray[np.float64]:
         """Return each line's frequency as a fraction of Nyquist: line-major, subbands inside."""
-        line = np.arange(_LINES)[:, None]
-        frequency = (_SUBBANDS * _LINES + line + 0.5) / MP3_GRANULE
-        frequency[:, [0, -1]] = -1.0  # their butterflies lack a neighbour
+        line = np.arange(self.lines)[:, None]
+        frequency = (_SUBBANDS * self.lines + line + 0.5) / self.offsets
+        if self.butterflies:
+            frequency[:, [0, -1]] = -1.0  # theirs lack a neighbour
         return frequency.reshape(-1)
 
     def coefficients(self, channels: Any) -> Any:
-        """(2, m) -> (2, 576, 18 * subbands)."""
-        subbands = _SUBBANDS.size
-        slots = _LINES + _LONG - 1
+        """(2, m) -> (2, offsets, lines * subbands)."""
+        count, subbands = self.lines, _SUBBANDS.size
+        slots = 3 * count - 1
         samples = subband_samples(channels, slots * MPEG_SUBBANDS)
         samples = ops.reshape(samples, (2, slots, MPEG_SUBBANDS, subbands))
         # Frequency inversion: odd samples of odd subbands change sign.  Counted here from
-        # the stretch and not from the granule, which odd granule starts then undo.
+        # the stretch and not from the block, which odd block starts then undo.
         odd = (_SUBBANDS % 2 == 1)[None, None, :]
         slot = (np.arange(slots) % 2 == 1)[:, None, None]
         sign = np.where(odd & slot, -1.0, 1.0).astype(np.float32)
         rows = ops.reshape(samples * sign, (2, slots, MPEG_SUBBANDS * subbands))
-        windows = ops.stack([rows[:, first : first + _LONG] for first in range(_LINES)], axis=1)
-        lines = ops.matmul(ops.convert_to_tensor(_long_block().astype(np.float32)), windows)
-        lines = ops.reshape(lines, (2, _LINES, _LINES, MPEG_SUBBANDS, subbands)) * sign[:_LINES, None]
-        lines = ops.transpose(_butterflies(lines), (0, 1, 3, 2, 4))
-        return ops.reshape(lines, (2, MP3_GRANULE, _LINES * subbands))
+        windows = ops.stack([rows[:, first : first + 2 * count] for first in range(count)], axis=1)
+        lines = ops.matmul(ops.convert_to_tensor(_block(count).astype(np.float32)), windows)
+        lines = ops.reshape(lines, (2, count, count, MPEG_SUBBANDS, subbands)) * sign[:count, None]
+        lines = _butterflies(lines) if self.butterflies else lines
+        return ops.reshape(ops.transpose(lines, (0, 1, 3, 2, 4)), (2, self.offsets, count * subbands))
 
     def frame_coefficients(self, frames: Any) -> Any:
-        """(2, granules, window) -> (2, granules, 18 * subbands): polyphase, MDCT and butterflies in one matrix."""
-        return ops.matmul(frames, ops.convert_to_tensor(_granule_kernel()))
+        """(2, blocks, window) -> (2, blocks, lines * subbands): polyphase, MDCT and butterflies in one matrix."""
+        return ops.matmul(frames, ops.convert_to_tensor(_block_kernel(self.lines, self.butterflies)))
+
+
+@keras.saving.register_keras_serializable("lossgate")
+class ShortHybridEvidence(HybridEvidence):
+    """Holes of MP3's short blocks: (b, n, 2) -> (b, 2 * HALVES, 193, BANDS, CHANNELS).
+
+    Three of them make a granule, and their windows begin 6, 12 and 18 slots after it does: all on one grid of 6 slots,
+    an even number, so that the inversion is the same in each.  Encoders cut attacks into them, and alias reduction is
+    for long blocks only.
+    """
+
+    offsets = MP3_SHORT_HOP
+    lines = MP3_SHORT_HOP // MPEG_SUBBANDS
+    butterflies = False
+    window = MPEG_TAPS + MPEG_SUBBANDS * (2 * lines - 1)  # 864 samples: 12 overlapping slots
+    needed = window + offsets - 1
+    even = False  # attacks are what they are for
 
 
 def _butterflies(lines: Any) -> Any:
@@ -110,21 +129,22 @@ def _butterflies(lines: Any) -> Any:
 
 
 @functools.cache
-def _granule_kernel() -> NDArray[np.float32]:
-    """Return what the hybrid makes of a granule's window: shape (1632, 18 * subbands)."""
+def _block_kernel(count: int, butterflies: bool) -> NDArray[np.float32]:
+    """Return what the hybrid makes of the window of a block of ``count`` lines: shape (window, count * subbands)."""
     matrix = _subband_kernel()
-    slots = np.zeros((_LONG, HybridEvidence.window, _SUBBANDS.size))
-    for slot in range(_LONG):
+    window = MPEG_TAPS + MPEG_SUBBANDS * (2 * count - 1)
+    slots = np.zeros((2 * count, window, _SUBBANDS.size))
+    for slot in range(2 * count):
         slots[slot, slot * MPEG_SUBBANDS : slot * MPEG_SUBBANDS + MPEG_TAPS] = matrix
     slots[1::2, :, _SUBBANDS % 2 == 1] *= -1.0  # frequency inversion
-    lines = np.tensordot(_long_block(), slots, axes=1)
-    # The butterflies, on (18, 1632, subbands): line i from the top of a subband with line i of the next one.
+    lines = np.tensordot(_block(count), slots, axes=1)
+    # The butterflies, on (lines, window, subbands): line i from the top of a subband with line i of the next one.
     mixed = lines.copy()
-    for i, (cs, ca) in enumerate(zip(_CS, _CA, strict=True)):
+    for i, (cs, ca) in enumerate(zip(_CS, _CA, strict=True)) if butterflies else ():
         above, below = lines[i, :, 1:], lines[-1 - i, :, :-1]
         mixed[i, :, 1:] = above * cs - below * ca
         mixed[-1 - i, :, :-1] = below * cs + above * ca
-    kernel: NDArray[np.float32] = mixed.transpose(1, 0, 2).reshape(HybridEvidence.window, -1).astype(np.float32)
+    kernel: NDArray[np.float32] = mixed.transpose(1, 0, 2).reshape(window, -1).astype(np.float32)
     return kernel
 
 

@@ -14,6 +14,7 @@ FAMILY_OF_GRID: Final = {
     "ac3_lattice": "ac3",
     "mp2": "mp2",
     "mp3": "mp3",
+    "mp3_short": "mp3",
     "opus_44k1": "opus",
     "opus_48k": "opus",
     "vorbis": "vorbis",

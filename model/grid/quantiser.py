@@ -23,12 +23,15 @@ from model.grid.track_search import TrackSearch
 Samples = NDArray[np.float32]  # shape (n, 2), in [-1, 1]
 _MP3_BANDS: Final = (0, 4, 8, 12, 16, 20, 24, 30, 36, 44, 52, 62, 74, 90, 110, 134, 162, 196, 238, 288, 342, 418, 576)
 """Lines at which scale factor bands begin, of 576 (ISO/IEC 11172-3, table B.8, 44.1 kHz)."""
+_MP3_SHORT_BANDS: Final = (0, 4, 8, 12, 16, 22, 30, 40, 52, 66, 84, 106, 136, 192)
+"""The same of a short block's 192."""
 _AAC_BANDS: Final = (*range(0, 64, 16), *range(64, 320, 16), *range(320, 960, 32))
 """Lines, of 1,024: about those of ISO/IEC 14496-3 at 44.1 and 48 kHz; a band cut in two tells half as much."""
 _AAC_SHORT_BANDS: Final = (0, 4, 8, 12, 16, 20, 28, 36, 44, 56, 68, 80, 96, 112, 128)
 """Lines of a short block's 128, at 44.1 and 48 kHz."""
 BANDS: Final[dict[str, NDArray[np.float64]]] = {
     "mp3": np.array(_MP3_BANDS) / 576.0,
+    "mp3_short": np.array(_MP3_SHORT_BANDS) / 192.0,
     "aac": np.array(_AAC_BANDS) / 1_024.0,
     "aac_sine": np.array(_AAC_BANDS) / 1_024.0,
     "aac_short": np.array(_AAC_SHORT_BANDS) / 128.0,
@@ -141,5 +144,5 @@ def lattice_of(segments: NDArray[np.float32], search: TrackSearch) -> Lattice | 
     clearest = int(np.argmax(search.segment_z))
     offset = search.offset_in(search.starts[clearest])
     samples = segments[search.segments[clearest]][:SEGMENT_SAMPLES]
-    frames = _SHORT_FRAMES if grid.startswith("aac_short") else _FRAMES
+    frames = _SHORT_FRAMES if "_short" in grid else _FRAMES
     return Lattice(grid, search.offset_in(0), look_for_lattice(samples, grid, offset, frames))

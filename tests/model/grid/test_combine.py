@@ -43,6 +43,7 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
         "ac3_lattice": 256,
         "mp2": 32,
         "mp3": 576,
+        "mp3_short": 192,
         "opus_44k1": 882 * 40,
         "opus_48k": 960,
         "vorbis": 1_024,

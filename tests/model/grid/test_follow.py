@@ -78,6 +78,7 @@ def test_a_decode_stands_out_at_its_own_offset_and_nowhere_else(
     ("name", "arguments", "grid", "other"),
     [
         ("a.m4a", ("-c:a", "aac", "-b:a", "128k"), "aac_short_sine", "aac_short"),
+        ("a.mp3", ("-c:a", "libmp3lame", "-b:a", "320k"), "mp3_short", "mp3"),
         ("a.ogg", ("-c:a", "libvorbis", "-q:a", "6"), "vorbis_short", "aac_short"),
     ],
 )

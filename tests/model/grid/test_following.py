@@ -163,20 +163,21 @@ def test_one_line_does_not_hide_itself() -> None:
     assert cell(following.table(), "aac", EXACT)[0] == pytest.approx(50.0 * 7**0.5)
 
 
-def test_short_blocks_of_segments_that_are_alike_count_less() -> None:
+@pytest.mark.parametrize("grid", ["vorbis_short", "mp3_short"])
+def test_short_blocks_of_segments_that_are_alike_count_less(grid: str) -> None:
     """Guards drum loops: what all segments repeat grows with their number, and only in the grid that hears it."""
-    lines: Lines = {(grid, 40): [(12.0, 12.0)] * 4 for grid in ("vorbis_short", "mp3")}
-    offsets = _candidates("vorbis_short", 40)
+    lines: Lines = {(name, 40): [(12.0, 12.0)] * 4 for name in (grid, "mp3")}
+    offsets = _candidates(grid, 40)
     offsets[0, GRIDS.index("mp3")] = 40
     alike = _UNLIKE.copy()
     alike[:, EXACT] = 1.0
     unlike, _ = _followed(offsets, _STARTS, lines)
     looped, _ = _followed(offsets, _STARTS, lines, likeness=alike)
-    clear = cell(unlike.table(), "vorbis_short", EXACT)[0]
+    clear = cell(unlike.table(), grid, EXACT)[0]
     assert clear == pytest.approx(12.0 * 7**0.5, rel=0.3)
-    assert cell(looped.table(), "vorbis_short", EXACT)[0] == pytest.approx(clear / 2.0)  # the root of four segments
+    assert cell(looped.table(), grid, EXACT)[0] == pytest.approx(clear / 2.0)  # the root of four segments
     assert cell(looped.table(), "mp3", EXACT) == cell(unlike.table(), "mp3", EXACT)
-    column = GRIDS.index("vorbis_short")
+    column = GRIDS.index(grid)
     np.testing.assert_allclose(2.0 * looped.alone(column, EXACT), unlike.alone(column, EXACT))
 
 
@@ -202,7 +203,7 @@ def test_the_grids_of_short_blocks_tell_of_each_other() -> None:
 
 @pytest.mark.parametrize(
     ("grid", "share"),
-    [("opus_44k1", 2), ("opus_48k", 2), ("aac_resampled", 8), ("mp3_resampled", 3)],
+    [("opus_44k1", 2), ("opus_48k", 2), ("aac_resampled", 8), ("mp3_resampled", 3), ("mp3_short", 1)],
 )
 def test_a_frame_that_beats_are_made_of_has_no_rival(grid: str, share: int) -> None:
     """Guards music at 100, 120, 125 or 150 BPM: its beats are whole Opus frames, and stand out at several offsets."""
@@ -214,6 +215,8 @@ def test_a_frame_that_beats_are_made_of_has_no_rival(grid: str, share: int) -> N
     assert cell(alone.table(), grid, EXACT) == (pytest.approx(8.0 * 7**0.5), at)
     beside, _ = _followed(offsets, _STARTS, {**line, (grid, rival): [(7.0, 7.0)] * 4})
     assert cell(beside.table(), grid, EXACT)[0] < 4.0
+    if share == 1:
+        return
     # Whole short blocks away lies a frame of the same codec that is shorter.
     offsets[4, GRIDS.index(grid)] = shorter = at + SHAPES[grid][-1] // share
     related, _ = _followed(offsets, _STARTS, {**line, (grid, shorter): [(7.0, 7.0)] * 4})

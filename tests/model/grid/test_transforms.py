@@ -16,7 +16,7 @@ from model.grid.evidence import OffsetEvidence
 from model.grid.grids import evidence_layers
 from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
-from model.grid.mp3_hybrid import HybridEvidence, SubbandEvidence
+from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEvidence
 from model.grid.mpeg_prototype import analysis_matrix
 from model.grid.names import GRIDS
 from model.grid.stretches import every_offset, every_offset_reversed
@@ -46,6 +46,7 @@ def test_an_unknown_window_is_refused() -> None:
         lambda n: MDCTEvidence(256, "sine", n),
         ResampledCeltEvidence,
         HybridEvidence,
+        ShortHybridEvidence,
         SubbandEvidence,
         AC3LatticeEvidence,
     ],
@@ -87,6 +88,7 @@ def test_mdct_equals_its_definition() -> None:
         lambda: MDCTEvidence(256, "sine", 2),
         lambda: celt_at_48k(2, "celt"),
         lambda: HybridEvidence(2),
+        lambda: ShortHybridEvidence(2),
         lambda: SubbandEvidence(2),
     ],
 )
@@ -114,6 +116,23 @@ def test_polyphase_nearly_reconstructs() -> None:
     scale = float(out[middle] @ x[middle] / (x[middle] @ x[middle]))
     error = out[middle] / scale - x[middle]
     assert 10 * np.log10((error**2).mean()) < -83.0
+
+
+def test_short_blocks_equal_their_definition() -> None:
+    """Guards inversion, window and order against the plain sums: every offset's block begins with an even slot."""
+    layer = ShortHybridEvidence(2)
+    x = np.random.default_rng(6).standard_normal((2, layer.needed)).astype(np.float32)
+    got = _array(layer.coefficients(keras.ops.convert_to_tensor(x)))
+    subbands = (layer.positions().reshape(6, -1)[0] * MPEG_SUBBANDS).astype(int)
+    filters = analysis_matrix(subbands)
+    filters = filters / np.sqrt((filters**2).sum(axis=0))
+    n, line = np.arange(12), np.arange(6)[:, None]
+    block = np.sin(np.pi / 12 * (n + 0.5)) * np.cos(np.pi / 24 * (2 * n + 7) * (2 * line + 1)) / np.sqrt(3.0)
+    for offset in (0, 1, 31, 32, 100, 191):
+        slots = np.stack([x[:, offset + 32 * slot : offset + 32 * slot + MPEG_TAPS] @ filters for slot in range(12)])
+        slots[1::2, :, subbands % 2 == 1] *= -1.0
+        wanted = np.einsum("lw,wcs->cls", block, slots).reshape(2, -1)
+        np.testing.assert_allclose(got[:, offset], wanted, atol=2e-5)
 
 
 def test_preemphasis_is_undone_in_the_level() -> None:
