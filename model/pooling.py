@@ -206,7 +206,7 @@ def family_evidence(search: TrackSearch | None) -> NDArray[np.float64]:
     """Return each family's grid evidence: shape (len(FAMILIES),), by its best grid and statistic."""
     found = np.zeros(len(FAMILIES))
     if search is not None:
-        np.maximum.at(found, list(FAMILY_INDICES), evidence(search.table[:, 0::2].max(axis=1)))
+        np.maximum.at(found, list(FAMILY_INDICES.values()), evidence(search.table[list(FAMILY_INDICES), 0::2].max(axis=1)))
     return found
 
 
