@@ -48,6 +48,8 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
         "vorbis": 1_024,
         "vorbis_short": 128,
         "wma": 2_048,
+        "dts": 32,
+        "sbc": 8,
         "aac_resampled": 1_024 * 40,
         "ac3_resampled": 256 * 40,
         "mp3_resampled": 576 * 40,
