@@ -56,7 +56,7 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
         "vorbis_resampled": 1_024 * 40,
     }
     assert all(shape[1] == HALVES for shape in SHAPES.values())
-    assert [grid for grid, shape in SHAPES.items() if shape[0] == 1] == ["ac3_lattice", "opus_44k1", *RESAMPLED]
+    assert [grid for grid, shape in SHAPES.items() if shape[0] == 1] == ["ac3_lattice", "opus_44k1", "dts", "sbc", *RESAMPLED]
     assert {grid: steps for grid, steps in FINENESS.items() if steps > 1} == dict.fromkeys(
         ("opus_44k1", *RESAMPLED), 40
     )
