@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.bitrate import FEATURES, BitrateScale, features
-from model.constants import BITRATE_CLASSES, FAMILIES, SILENCE_DBFS
+from model.constants import BITRATE_CLASSES, FAMILIES, SILENCE_DBFS, TELLING_GRID_SCORE
 from model.errors import ArtefactError
 from model.grid.combine import FINENESS
-from model.grid.names import FAMILY_INDICES, GRIDS
+from model.grid.names import FAMILY_INDICES, FAMILY_OF_GRID, GRIDS
 from model.grid.track_search import TrackSearch
 
 _POSITIVE = frozenset({"slope", "family_temperature"})
@@ -100,7 +100,7 @@ class TrackScore:
     family_scores: dict[str, float]
     """Probability of each family, given that the track was lossy; they sum to one."""
     family: str
-    """The family with the highest score."""
+    """The family with the highest score or, where the grid of a codec of none stands out most, that codec's name."""
     bitrate_class: str
     """See ``model.bitrate``."""
     bitrate_features: NDArray[np.float64] = field(default_factory=lambda: np.zeros(FEATURES), repr=False, compare=False)
@@ -165,7 +165,8 @@ def pool(
         message = f"segment {max(search.segments)} was searched, but there are only {count}"
         raise ValueError(message)
     by_family = family_evidence(search)
-    found = calibration.grid_slope * float(by_family.max())
+    strongest = 0.0 if search is None else float(evidence(np.asarray(search.best_z)))
+    found = calibration.grid_slope * strongest
     segment_logits = calibration.slope * lossy + calibration.bias
     if search is not None:
         segment_logits[list(search.segments)] += calibration.grid_slope * evidence(search.segment_z)
@@ -185,12 +186,12 @@ def pool(
     weights = weights / total if usable else np.full(count, 1.0 / count)
     families = _softmax(weights @ family / calibration.family_temperature + calibration.grid_family_weight * by_family)
     named = FAMILIES[int(np.argmax(families))]
-    heard = features(weights @ bitrate, named, float(by_family.max()), bandwidth_hz)
+    heard = features(weights @ bitrate, named, strongest, bandwidth_hz)
     return TrackScore(
         probability=probability,
         segment_probabilities=tuple(float(value) for value in segment_probabilities),
         family_scores={name: float(value) for name, value in zip(FAMILIES, families, strict=True)},
-        family=named,
+        family=_other_codec(search) or named,
         bitrate_class=calibration.bitrate.bitrate_class(heard),
         bitrate_features=heard,
         grid=None if search is None else _finding(search),
@@ -206,8 +207,17 @@ def family_evidence(search: TrackSearch | None) -> NDArray[np.float64]:
     """Return each family's grid evidence: shape (len(FAMILIES),), by its best grid and statistic."""
     found = np.zeros(len(FAMILIES))
     if search is not None:
-        np.maximum.at(found, list(FAMILY_INDICES), evidence(search.table[:, 0::2].max(axis=1)))
+        rows, families = list(FAMILY_INDICES), list(FAMILY_INDICES.values())
+        np.maximum.at(found, families, evidence(search.table[rows, 0::2].max(axis=1)))
     return found
+
+
+def _other_codec(search: TrackSearch | None) -> str | None:
+    """Return the codec whose grid stands out most and clearly, where it is none of ``FAMILIES``; else None."""
+    if search is None or search.best_z < TELLING_GRID_SCORE:
+        return None
+    grid = GRIDS[search.best_grid]
+    return grid if FAMILY_OF_GRID[grid] is None else None
 
 
 def _finding(search: TrackSearch) -> GridFinding:

@@ -92,7 +92,7 @@ def explain(  # noqa: PLR0911 -- one sentence a reason
     suspect = f", most like {decision.family} {decision.bitrate_class}" if decision.family else ""
     if decision.family and score.grid is not None and score.grid.z >= TELLING_GRID_SCORE:
         history = ", resampled after decoding," if score.grid.grid in RESAMPLED else ""
-        grid = FAMILY_OF_GRID[score.grid.grid]
+        grid = FAMILY_OF_GRID[score.grid.grid] or score.grid.grid
         suspect += f"; the frame grid of {grid}{history} stands out by {score.grid.z:.0f} sigma"
     if reason is Reason.LOSSY_TRACES:
         return f"Traces of lossy coding: {found}{suspect}."

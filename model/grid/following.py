@@ -31,9 +31,12 @@ _BEATS: Final = np.array([grid.startswith("opus") or grid == "mp3_short" or grid
 """Grids whose frames a beat is a whole number of, and a sequencer repeats it to the sample: Opus' 20 ms at 100, 120,
 125 or 150 BPM; MP3's 12 ms where 44.1 kHz are read as 48, at 125; MP3's short blocks, a true drum machine at 21,120
 samples a beat: 7.5 sigma, 4.9 with segments that are alike scaled, 2.4 with its rivals heard as well (measured)."""
-_SHORT_BLOCKS: Final = np.array(
-    [1 if grid == "mp3_short" else 3 if grid.startswith("mp3") else 8 for grid in GRIDS]
-)  # a frame
+_FEW: Final = _FRAMES <= CANDIDATES
+"""Grids all of whose offsets are followed (SBC): what stands out at two is content with a period of its own."""
+_SHORT_BLOCKS_OF: Final = {"sbc": 2, "mp3": 3, "mp3_short": 1, "mp3_resampled": 3}
+# A frame; SBC's decodes show a little of themselves (a fourth at most, measured) half its 8 offsets away.
+_SHORT_BLOCKS: Final = np.array([_SHORT_BLOCKS_OF.get(grid, 8) for grid in GRIDS])
+_NEAR: Final = np.where(_FEW, 0, NEIGHBOURS)  # samples; beside few offsets, all that differ are rivals
 _USUAL_RIVAL: Final = 3.0  # standard deviations; followed Opus decodes of 20 to 120 sigma have rivals of 1.1 to 2.6
 
 
@@ -117,7 +120,7 @@ class Following:
         spreads = [np.abs(_z(sums))[sums[..., 1] > 0] for sums in (first[:, ~_SHORT], others[:, ~_SHORT])]
         whole = max([1.0, *(float(np.median(spread)) * _MEDIAN_TO_SIGMA for spread in spreads if spread.size)])
         each = np.array([self._inflation_of(grid, first) for grid in range(len(GRIDS))])
-        for grid in np.flatnonzero(_BEATS):
+        for grid in np.flatnonzero(_BEATS | _FEW):
             rival = max(self._rival(grid, first), self._rival(grid, first + others))
             each[grid] = max(each[grid], rival / _USUAL_RIVAL)
         together = np.sqrt(1.0 + (len(self._parts) - 1) * self._likeness)
@@ -150,7 +153,7 @@ class Following:
         samples = self._offsets[:, grid] / _FINENESS[grid]
         block = _FRAMES[grid] / _FINENESS[grid] / _SHORT_BLOCKS[grid]
         apart = np.abs(samples - samples[int(scores.argmax())]) % block
-        return float(scores[np.minimum(apart, block - apart) > NEIGHBOURS].max(initial=0.0))
+        return float(scores[np.minimum(apart, block - apart) > _NEAR[grid]].max(initial=0.0))
 
     def _all_parts(self) -> NDArray[np.float64]:
         """(candidates, grids, statistics, segments, halves, 2)."""

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from model.grid.constants import BAND_EDGES, MP3_GRANULE, MP3_SHORT_HOP, MPEG_SUBBANDS, MPEG_TAPS
 from model.grid.evidence import OffsetEvidence
+from model.grid.filter_bank import FilterBankEvidence
 from model.grid.mpeg_prototype import analysis_matrix
 from model.grid.stretches import every_offset
 
 _LAYER_2_FRAME = 1_152  # samples
-_TOGETHER = 4  # subband samples that one matrix makes of a followed frame; one by one, copying takes half the time
 # Alias coefficients of ISO/IEC 11172-3, table B.9.
 _ALIAS = np.array([-0.6, -0.535, -0.33, -0.185, -0.095, -0.041, -0.0142, -0.0037])
 _CS = (1.0 / np.sqrt(1.0 + _ALIAS**2)).astype(np.float32)
@@ -28,15 +28,6 @@ def _subband_kernel() -> NDArray[np.float32]:
     matrix = analysis_matrix(_SUBBANDS)
     kernel: NDArray[np.float32] = (matrix / np.sqrt((matrix**2).sum(axis=0))).astype(np.float32)
     return kernel
-
-
-@functools.cache
-def _slots_kernel(count: int) -> NDArray[np.float32]:
-    """Return the filters of ``count`` subband samples in a row, slot-major: shape (taps, count * subbands)."""
-    kernel = np.zeros((MPEG_TAPS + MPEG_SUBBANDS * (count - 1), count, _SUBBANDS.size), np.float32)
-    for slot in range(count):
-        kernel[slot * MPEG_SUBBANDS : slot * MPEG_SUBBANDS + MPEG_TAPS, slot] = _subband_kernel()
-    return kernel.reshape(len(kernel), -1)
 
 
 def subband_samples(channels: Any, count: int) -> Any:
@@ -149,38 +140,20 @@ def _block_kernel(count: int, butterflies: bool) -> NDArray[np.float32]:
 
 
 @keras.saving.register_keras_serializable("lossgate")
-class SubbandEvidence(OffsetEvidence):
+class SubbandEvidence(FilterBankEvidence):
     """Holes of MP2's quantised subband samples: (b, n, 2) -> (b, 2 * HALVES, 33, BANDS, CHANNELS).
 
     Layer II has an odd number of levels everywhere, so zero is one of them.
     """
 
     offsets = MPEG_SUBBANDS
+    frame = _LAYER_2_FRAME
+    taps = MPEG_TAPS
+    subbands = _SUBBANDS
     window = _LAYER_2_FRAME + MPEG_TAPS - MPEG_SUBBANDS  # 36 overlapping slots
     stride = _LAYER_2_FRAME // MPEG_SUBBANDS
     needed = _LAYER_2_FRAME + MPEG_TAPS - 1
 
-    def positions(self) -> NDArray[np.float64]:
-        """Return each subband's centre as a fraction of Nyquist, once a slot."""
-        slots = _LAYER_2_FRAME // MPEG_SUBBANDS
-        return np.tile((_SUBBANDS + 0.5) / MPEG_SUBBANDS, slots)
-
-    def coefficients(self, channels: Any) -> Any:
-        """(2, m) -> (2, 32, slots * subbands)."""
-        slots, subbands = _LAYER_2_FRAME // MPEG_SUBBANDS, _SUBBANDS.size
-        samples = subband_samples(channels, _LAYER_2_FRAME)
-        samples = ops.reshape(samples, (2, slots, MPEG_SUBBANDS, subbands))
-        return ops.reshape(ops.transpose(samples, (0, 2, 1, 3)), (2, MPEG_SUBBANDS, slots * subbands))
-
-    def frame_coefficients(self, frames: Any) -> Any:
-        """(2, frames, window) -> (2, frames, slots * subbands)."""
-        kernel = _slots_kernel(_TOGETHER)
-        groups = _LAYER_2_FRAME // (MPEG_SUBBANDS * _TOGETHER)
-        starts = range(0, _LAYER_2_FRAME, MPEG_SUBBANDS * _TOGETHER)
-        taps = ops.stack([frames[..., start : start + kernel.shape[0]] for start in starts], axis=2)
-        samples = ops.matmul(taps, ops.convert_to_tensor(kernel))
-        return ops.reshape(samples, (2, -1, groups * _TOGETHER * _SUBBANDS.size))
-
-    def hop(self) -> int:
-        """One frame: the 32 offsets repeat in it."""
-        return _LAYER_2_FRAME
+    def filters(self) -> NDArray[np.float64]:
+        """Return the polyphase filters: (512, subbands)."""
+        return analysis_matrix(_SUBBANDS)

@@ -27,7 +27,8 @@ CLEAR: Final = 20.0
 """Standard deviations; a grid that stands out so far needs no second segment (unaltered audio: below 6)."""
 FOLLOWED_A_SEARCHED: Final = 2
 """Segments that are followed at most, for one that may be searched: following costs a quarter of a search."""
-_PARTS_OF_A_SAMPLE: Final = np.array([FINENESS[grid] > 1 for grid in GRIDS])
+_NAMES_ONLY: Final = np.array([FINENESS[grid] > 1 or SHAPES[grid][-1] <= CANDIDATES for grid in GRIDS])
+"""Grids whose search names candidates and proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,13 @@ def search_track(
 
 
 def _sure(table: Table) -> Table:
-    """Blank the grids that are searched in parts of a sample, by angles of lines: these name candidates, no more.
+    """Blank the grids whose search names candidates, no more.
 
-    The decay of a true piano's notes turned like an Opus frame's at 41 standard deviations; followed it said -18.
+    Those searched in parts of a sample, by angles of lines: the decay of a true piano's notes turned like an Opus
+    frame's at 41 standard deviations; followed it said -18.  And those of a few offsets (SBC's 8), which do not tell
+    how far chance spreads.
     """
-    return np.where(_PARTS_OF_A_SAMPLE[:, None], 0.0, table)
+    return np.where(_NAMES_ONLY[:, None], 0.0, table)
 
 
 def _follow(

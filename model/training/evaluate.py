@@ -104,9 +104,11 @@ def _table_rows(lossy: Sequence[Judged], true: Sequence[Judged], encodings: Sequ
 
 
 def _family_confusion(rejected: Sequence[Judged]) -> dict[str, Any]:
-    """Count what was named (columns) for what it was (rows), in the order of ``FAMILIES``."""
+    """Count what was named (columns) for what it was (rows), in the order of ``FAMILIES``; others are left out."""
     counts = np.zeros((len(FAMILIES), len(FAMILIES)), dtype=int)
     for j in rejected:
+        if j.score.family not in FAMILIES:
+            continue
         counts[FAMILIES.index(j.scored.item.truth), FAMILIES.index(j.score.family)] += 1
     return {"families": list(FAMILIES), "counts": counts.tolist()}
 

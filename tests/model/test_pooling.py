@@ -191,12 +191,23 @@ def test_the_segment_that_shows_the_grid_best_is_named() -> None:
 
 @pytest.mark.parametrize("statistic", [0, 1])
 def test_the_family_of_the_grid_is_named(statistic: int) -> None:
-    """Guards the order of grids and families: each grid's own family wins over the head's guess."""
+    """Guards the order of grids and families: each grid's own family, or codec of none, wins over the head's guess."""
     for name, family in FAMILY_OF_GRID.items():
         search = _search(**{("exact", "relative")[statistic]: {name: 300.0}})
         score = pool(np.array([0.0]), *_heads(1, family=3), WITH_GRID, search=search)
-        assert score.family == family
+        assert score.family == (family or name)
         assert score.grid == GridFinding(name, 300.0, 7 // FINENESS[name], 0)
+
+
+def test_a_codec_of_no_family_counts_and_leaves_the_families_alone() -> None:
+    """Guards SBC and DTS: they raise the probability as any grid does, and the families' scores stay the head's."""
+    heads = _heads(1, family=3)
+    plain = pool(np.array([0.0]), *heads, WITH_GRID)
+    seen = pool(np.array([0.0]), *heads, WITH_GRID, search=_search({"dts": 40.0, "aac": 3.0}))
+    assert seen.probability > plain.probability
+    assert seen.family_scores == plain.family_scores
+    weak = pool(np.array([0.0]), *heads, WITH_GRID, search=_search({"dts": 6.0}))
+    assert weak.family == plain.family
 
 
 def test_a_family_is_worth_its_best_grid() -> None:

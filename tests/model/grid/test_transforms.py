@@ -11,6 +11,7 @@ from model.errors import ModelError
 from model.grid.celt import ResampledCeltEvidence
 from model.grid.combine import FINENESS
 from model.grid.constants import CELT_PREEMPHASIS, MPEG_SUBBANDS, MPEG_TAPS
+from model.grid.dts import DTSEvidence
 from model.grid.errors import GridError
 from model.grid.evidence import OffsetEvidence
 from model.grid.grids import evidence_layers
@@ -19,6 +20,7 @@ from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEvidence
 from model.grid.mpeg_prototype import analysis_matrix
 from model.grid.names import GRIDS
+from model.grid.sbc import SBCEvidence
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import celt, kaiser_bessel_derived, named, power_sine, sine
 
@@ -90,6 +92,8 @@ def test_mdct_equals_its_definition() -> None:
         lambda: HybridEvidence(2),
         lambda: ShortHybridEvidence(2),
         lambda: SubbandEvidence(2),
+        lambda: SBCEvidence(2),
+        lambda: DTSEvidence(2),
     ],
 )
 def test_rounding_noise_has_unit_gain(make: Callable[[], MDCTEvidence]) -> None:
