@@ -80,7 +80,10 @@ class MDCTEvidence(OffsetEvidence):
 
         The offsets come in two halves, even ones first: ``in_order`` puts them right.
         """
-        channels = self.prepared(channels)
+        return self.at_every_offset(self.prepared(channels))
+
+    def at_every_offset(self, channels: Any) -> Any:
+        """Prepared left and right (2, m) -> (2, frame, lines), as ``coefficients``."""
         # The algorithm pairs samples 2n from the front with samples 2n from the back.  At
         # offsets of one parity these are two sequences without gaps; a strided read of
         # all windows would take longer than the FFT.
