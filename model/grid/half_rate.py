@@ -31,6 +31,7 @@ class HalfRateEvidence(MDCTEvidence):
     """
 
     band_edges = HALF_RATE_BAND_EDGES
+    even = True  # where it is loudest, the search named four of eight decodes; where it is even, all eight (measured)
 
     def __init__(self, stretches: int, **kwargs: Any) -> None:
         """Search ``stretches`` stretches of every segment."""
