@@ -31,7 +31,7 @@ class HalfRateEvidence(MDCTEvidence):
     """
 
     band_edges = HALF_RATE_BAND_EDGES
-    even = True  # where it is loudest, the search named four of eight decodes; where it is even, all eight (measured)
+    even = True  # of eight decodes three stood out by 8 sigma where it is loudest, seven where it is even (measured)
 
     def __init__(self, stretches: int, **kwargs: Any) -> None:
         """Search ``stretches`` stretches of every segment."""
