@@ -58,7 +58,8 @@ def _turns(positions: NDArray[np.float64], places: int) -> tuple[NDArray[np.floa
 class AngleEvidence(OffsetEvidence):
     """Holes of a transform at every fortieth of a sample: (b, n, 2) -> (b, HALVES, frame * 40 + 1, 1, 1).
 
-    A subclass gives ``offsets`` (40 a sample), ``positions`` and ``frame_coefficients``, and calls ``look_with``.
+    A subclass gives ``offsets`` (40 a sample), ``positions`` and ``frame_coefficients``, and calls ``look_with``, or
+    ``look_at`` where it has its own ``turning_lines``.
 
     The search counts one statistic, for relative holes: how near each line's angle is to that of a hole, whatever its
     length.  ``sum over m of cos(m * (2 * angle - pi)) / sqrt(m)`` is a comb over the angle with a tooth at either hole,
@@ -72,7 +73,7 @@ class AngleEvidence(OffsetEvidence):
     """Samples from one look to the next; the frame is a multiple."""
 
     def look_with(self, transform: NDArray[np.complex128], positions: NDArray[np.float64]) -> None:
-        """Precompute the search's matrices.
+        """Look with a matrix.
 
         Args:
             transform: (window, lines); the real part is the codec's own line, the imaginary one what it is a quarter of
@@ -81,11 +82,19 @@ class AngleEvidence(OffsetEvidence):
         """
         # Tensors, not arrays: graphs refer to them, where each would hold a copy of an array (26 MB for AAC's search).
         self._both = ops.convert_to_tensor(np.concatenate([transform.real, transform.imag], axis=1).astype(np.float32))
-        self._looked_at = positions
+        self.look_at(positions, len(transform))
+
+    def look_at(self, positions: NDArray[np.float64], window: int) -> None:
+        """Precompute how the lines turn: their frequencies as fractions of Nyquist, and samples under a look."""
+        self._looked_at, self._under = positions, window
         self._places = self.step * PHASES_A_SAMPLE
         self._cosines, self._sines = (ops.convert_to_tensor(turns) for turns in _turns(positions, self._places))
         self._moves = ops.convert_to_tensor(_moves())
-        self.needed = self.hop() + len(transform) - 1
+        self.needed = self.hop() + window - 1
+
+    def turning_lines(self, frames: Any) -> Any:
+        """(2, looks, window) -> (2, looks, 2 * lines): the codec's own, then what they are a quarter period later."""
+        return ops.matmul(frames, self._both)
 
     def hop(self) -> int:
         """Return the grid on which stretches start, in samples."""
@@ -98,8 +107,8 @@ class AngleEvidence(OffsetEvidence):
     def _one_stretch(self, stretch: Any) -> Any:
         """(m, 2) -> (offsets + 2, 1): counts, sum of w^2, sum of w."""
         channels = ops.transpose(stretch) * LSB_PER_UNIT
-        frames = every_offset(channels, self.hop() // self.step, self._both.shape[0], self.step)
-        pair = ops.matmul(frames, self._both)
+        frames = every_offset(channels, self.hop() // self.step, self._under, self.step)
+        pair = self.turning_lines(frames)
         left, right = pair[0], pair[1]
         found = [
             self._harmonics(channel)
@@ -134,13 +143,13 @@ class AngleEvidence(OffsetEvidence):
         imaginary = -2.0 * cosine * sine / (power + 1e-6)
         # The angle of what is no longer than noise says nothing.
         length = weight * ops.matmul(audible, ops.transpose(bands)) * power / (power + ops.square(width))
-        reals, imaginaries = [length * real], [length * imaginary]
-        for _ in range(1, PHASE_HARMONICS):
-            last = reals[-1], imaginaries[-1]
-            reals.append(last[0] * real - last[1] * imaginary)
-            imaginaries.append(last[0] * imaginary + last[1] * real)
+        reals, imaginaries = [length, length * real], [ops.zeros_like(length), length * imaginary]
+        twice = 2.0 * real
+        for _ in range(1, PHASE_HARMONICS):  # Chebyshev's recursion: two products fewer than a turn by the angle
+            for parts in (reals, imaginaries):
+                parts.append(twice * parts[-1] - parts[-2])
         weights = ops.stack([ops.sum(ops.square(weight)), ops.sum(weight)])
-        return [*reals, *imaginaries], ops.reshape(weights, (2, 1))
+        return [*reals[1:], *imaginaries[1:]], ops.reshape(weights, (2, 1))
 
     def whole_samples(self, channels: Any, offset: Any) -> tuple[Any, Any]:
         """Move left and right by the part of a sample in ``offset``: (2, m) and () -> (2, m) and whole samples ()."""

@@ -88,4 +88,6 @@ BESIDE: Final = (-5, 5)  # samples
 BAND_EDGES: Final = (0.068, 0.18, 0.36, 0.54, 0.77)
 # Where stretches are wanted that are even, so many samples at least are one moment: an encoder's short block.
 MOMENT: Final = 128  # samples
+# The same of HE-AAC's core, as fractions of the half rate's Nyquist: from 1.1 to 5.5 kHz.
+HALF_RATE_BAND_EDGES: Final = (0.1, 0.2, 0.3, 0.4, 0.5)
 CLIPPED: Final = 0.9995  # of the segment's peak; clipping after the decoder wipes the grid out

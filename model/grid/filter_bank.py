@@ -60,7 +60,9 @@ class FilterBankEvidence(OffsetEvidence):
         """(2, frames, window) -> (2, frames, slots * subbands)."""
         starts = range(0, self.frame, self.offsets * _TOGETHER)
         taps = ops.stack([frames[..., start : start + len(self._together)] for start in starts], axis=2)
-        samples = ops.matmul(taps, ops.convert_to_tensor(self._together))
+        # As rows: TensorFlow 2.17 wrote past its result where few rows of two channels met one matrix.
+        rows = ops.reshape(taps, (-1, len(self._together)))
+        samples = ops.matmul(rows, ops.convert_to_tensor(self._together))
         return ops.reshape(samples, (2, -1, self.frame // self.offsets * self.subbands.size))
 
     def hop(self) -> int:

@@ -12,6 +12,7 @@ from model.grid.evidence import OffsetEvidence
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import named
 
+_ROWS = 128  # offsets of one parity transformed at once, about; WMA's all at once take twice as long (measured)
 _BY_MATRIX = 128  # lines; frames so short, read one by one, cost half as much as one product than as FFTs (measured)
 
 
@@ -81,7 +82,10 @@ class MDCTEvidence(OffsetEvidence):
 
         The offsets come in two halves, even ones first: ``in_order`` puts them right.
         """
-        channels = self.prepared(channels)
+        return self.at_every_offset(self.prepared(channels))
+
+    def at_every_offset(self, channels: Any) -> Any:
+        """Prepared left and right (2, m) -> (2, frame, lines), as ``coefficients``."""
         # The algorithm pairs samples 2n from the front with samples 2n from the back.  At
         # offsets of one parity these are two sequences without gaps; a strided read of
         # all windows would take longer than the FFT.
@@ -90,8 +94,19 @@ class MDCTEvidence(OffsetEvidence):
         rows = self.frame // 2
         fronts = ops.reshape(ops.stack([even, odd], axis=1), (4, -1))
         backs = ops.reshape(ops.stack([odd, next_even], axis=1), (4, -1))
-        lines = self._lines_of(every_offset(fronts, rows, self.frame), every_offset_reversed(backs, rows, self.frame))
-        return ops.reshape(lines, (2, self.frame, self._lines.size))
+        turns = max(1, rows // _ROWS)
+        rows //= turns
+        both = ops.stack([fronts, backs])
+        # Few rows at a time stay in the processor's cache.
+        parts = ops.stack([both[..., turn * rows : (turn + 1) * rows + self.frame - 1] for turn in range(turns)])
+        lines = ops.map(self._rows_of_lines, parts) if turns > 1 else self._rows_of_lines(parts[0])[None]
+        return ops.reshape(ops.transpose(lines, (1, 0, 2, 3)), (2, self.frame, self._lines.size))
+
+    def _rows_of_lines(self, both: Any) -> Any:
+        """Fronts and backs (2, 4, rows + frame - 1) -> (4, rows, lines)."""
+        fronts, backs = both[0], both[1]
+        rows = both.shape[-1] - self.frame + 1
+        return self._lines_of(every_offset(fronts, rows, self.frame), every_offset_reversed(backs, rows, self.frame))
 
     def prepared(self, channels: Any) -> Any:
         """Apply the pre-emphasis, if there is one: (2, m) -> (2, m)."""
@@ -121,6 +136,31 @@ class MDCTEvidence(OffsetEvidence):
         even = real[..., self._even] * self._last_even.real - imaginary[..., self._even] * self._last_even.imag
         odd = -real[..., self._odd] * self._last_odd.imag - imaginary[..., self._odd] * self._last_odd.real
         return ops.concatenate([even, odd], axis=-1)
+
+    def turning_lines(self, frames: Any, lines: NDArray[np.intp]) -> Any:
+        """Return lines and what they are a quarter period later: (2, frames, 2 * frame) -> (2, frames, 2 * lines).
+
+        One complex FFT of ``frame`` holds all even lines, in the order of their frequencies, and the conjugates of all
+        odd ones, from the top.
+
+        Args:
+            frames: as ``frame_coefficients`` wants them; pre-emphasis is not undone.
+            lines: every second one without a gap: even ones rising or odd ones falling.
+        """
+        size = self.frame
+        odd = bool(lines[0] % 2)
+        first = int(2 * size - 1 - lines[0] if odd else lines[0]) // 2
+        turn = np.exp(-0.5j * np.pi * np.arange(size) / size)
+        shape = named(self.shape_name, size, self.alpha)
+        cosine, sine = ((shape.reshape(2, size) * part).astype(np.float32) for part in (turn.real, turn.imag))
+        front, back = frames[..., :size], frames[..., size:]
+        real, imaginary = ops.fft((front * cosine[0] + back * sine[1], front * sine[0] - back * cosine[1]))
+        real, imaginary = (part[..., first : first + lines.size] for part in (real, imaginary))
+        last = np.sqrt(2.0 / size) * np.exp(-1j * np.pi / size * (lines + 0.5) * (0.5 + size / 2))
+        cosine, sine = last.real.astype(np.float32), last.imag.astype(np.float32)
+        if odd:
+            imaginary = -imaginary
+        return ops.concatenate([real * cosine - imaginary * sine, real * sine + imaginary * cosine], axis=-1)
 
     def in_order(self, rows: Any) -> Any:
         """Interleave the even and the odd offsets: (frame, columns) -> the same."""

@@ -11,6 +11,7 @@ FAMILY_OF_GRID: Final[Mapping[str, str | None]] = {
     "aac_sine": "aac",
     "aac_short": "aac",
     "aac_short_sine": "aac",
+    "aac_half": "aac",
     "ac3": "ac3",
     "ac3_lattice": "ac3",
     "mp2": "mp2",

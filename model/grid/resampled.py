@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model.grid.angles import AngleEvidence
 from model.grid.constants import PHASE_STEP
 from model.grid.evidence import OffsetEvidence
+from model.grid.mdct import MDCTEvidence
 
 
 def _analytic(kernel: NDArray[np.float64]) -> NDArray[np.complex128]:
@@ -21,6 +22,12 @@ def _analytic(kernel: NDArray[np.float64]) -> NDArray[np.complex128]:
     spectrum[len(kernel) // 2 + 1 :] = 0.0
     # conj: a line read later turns forwards.
     return np.asarray(np.conj(np.fft.ifft(spectrum, axis=0)), dtype=np.complex128)
+
+
+def _every_second(positions: NDArray[np.float64], band_edges: tuple[float, ...]) -> NDArray[np.intp]:
+    """Return which coefficients the search looks at, by rising frequency: indices (lines,)."""
+    order = np.argsort(positions, kind="stable")
+    return order[(positions[order] >= band_edges[0]) & (positions[order] < band_edges[-1])][::2]
 
 
 @functools.cache
@@ -37,8 +44,7 @@ def _looks(described: str, band_edges: tuple[float, ...]) -> tuple[NDArray[np.co
     identity = np.eye(layer.window, dtype=np.float32)[None]
     kernel = np.asarray(ops.convert_to_numpy(layer.frame_coefficients(identity)))[0]
     positions = layer.positions()
-    order = np.argsort(positions, kind="stable")
-    looked_at = order[(positions[order] >= band_edges[0]) & (positions[order] < band_edges[-1])][::2]
+    looked_at = _every_second(positions, band_edges)
     return _analytic(kernel[:, looked_at].astype(np.float64)), positions[looked_at]
 
 
@@ -59,9 +65,27 @@ class ResampledEvidence(AngleEvidence):
         self._evidence: OffsetEvidence = layer
         self.window, self.stride = layer.window, layer.stride
         self.offsets = layer.offsets * self.fineness
+        self._lines = np.zeros(0, dtype=np.intp)
+        if isinstance(layer, MDCTEvidence):
+            self._look_by_fft(layer)
+            return
         described = {**keras.saving.serialize_keras_object(layer), "build_config": None}
         described["config"] = {**described["config"], "name": "looked_at"}
         self.look_with(*_looks(json.dumps(described, sort_keys=True), self.band_edges))
+
+    def _look_by_fft(self, layer: MDCTEvidence) -> None:
+        """An MDCT's analytic lines by FFT: AAC's take a fifth of what one product with a matrix takes (measured)."""
+        positions = layer.positions()
+        positions = positions[_every_second(positions, self.band_edges)]
+        lines = np.round(positions * layer.frame - 0.5).astype(np.intp)
+        self._lines = lines[::-1] if lines[0] % 2 else lines
+        self.look_at((self._lines + 0.5) / layer.frame, layer.window)
+
+    def turning_lines(self, frames: Any) -> Any:
+        """(2, looks, window) -> (2, looks, 2 * lines)."""
+        if isinstance(self._evidence, MDCTEvidence):
+            return self._evidence.turning_lines(frames, self._lines)
+        return super().turning_lines(frames)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Nothing is trained, here or in the grid's own layer."""

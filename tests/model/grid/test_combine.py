@@ -39,6 +39,7 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
         "aac_sine": 1_024,
         "aac_short": 128,
         "aac_short_sine": 128,
+        "aac_half": 2_048,
         "ac3": 256,
         "ac3_lattice": 256,
         "mp2": 32,
