@@ -36,7 +36,7 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         return HALVES * max(1, round(effort * number / HALVES))
 
     return {
-        "aac": MDCTEvidence(AAC_HOP, "kbd", stretches(4), alpha=AAC_KBD_ALPHA, name="grid_aac"),
+        "aac": MDCTEvidence(AAC_HOP, "kbd", stretches(6), alpha=AAC_KBD_ALPHA, name="grid_aac"),
         "aac_sine": MDCTEvidence(AAC_HOP, "sine", stretches(2), name="grid_aac_sine"),
         "aac_short": MDCTEvidence(
             AAC_SHORT_HOP, "kbd", stretches(16), alpha=AAC_SHORT_KBD_ALPHA, name="grid_aac_short"
@@ -48,11 +48,11 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         "ac3": MDCTEvidence(AC3_HOP, "kbd", stretches(16), alpha=AC3_KBD_ALPHA, name="grid_ac3"),
         "ac3_lattice": AC3LatticeEvidence(stretches(8), name="grid_ac3_lattice"),
         "mp2": SubbandEvidence(stretches(4), name="grid_mp2"),
-        "mp3": HybridEvidence(stretches(6), name="grid_mp3"),
+        "mp3": HybridEvidence(stretches(12), name="grid_mp3"),
         "mp3_short": ShortHybridEvidence(stretches(32), name="grid_mp3_short"),
         "opus_44k1": ResampledCeltEvidence(stretches(12), name="grid_opus_44k1"),
         "opus_48k": celt_at_48k(stretches(4), name="grid_opus_48k"),
-        "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", stretches(4), name="grid_vorbis"),
+        "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", stretches(8), name="grid_vorbis"),
         "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", stretches(32), name="grid_vorbis_short"),
         "wma": MDCTEvidence(WMA_HOP, "sine", stretches(2), name="grid_wma"),
         "dts": DTSEvidence(stretches(8), name="grid_dts"),
