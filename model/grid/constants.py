@@ -17,8 +17,6 @@ MP3_GRANULE: Final = 576  # ISO/IEC 11172-3, layer III
 MP3_SHORT_HOP: Final = 192  # ISO/IEC 11172-3, layer III, short blocks
 MPEG_SUBBANDS: Final = 32  # ISO/IEC 11172-3, layers I to III
 MPEG_TAPS: Final = 512  # length of the polyphase prototype
-SBC_SUBBANDS: Final = 8  # Advanced Audio Distribution Profile; 4 is rare
-SBC_TAPS: Final = 80
 DTS_SUBBANDS: Final = 32  # ETSI TS 102 114
 DTS_TAPS: Final = 512
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from model.grid.combine import COLUMNS, FINENESS, NEIGHBOURS, SHAPES, Table, place
 from model.grid.names import GRIDS, RESAMPLED
+from model.grid.rivals import are_rivals
 
 Follow = Callable[[int, NDArray[np.int64]], NDArray[np.float64]]
 """Segment and offsets from its start (k, len(GRIDS)) to (k, len(GRIDS), STATISTICS, HALVES, 2)."""
@@ -27,17 +28,15 @@ _SHORT: Final = _FRAMES == _SHORT_BLOCK
 _REPEATING: Final = _SHORT | (np.array(GRIDS) == "mp3_short")
 """Grids whose score of segments that are alike is scaled: many a beat is a simple multiple of 192 samples, too."""
 _FINENESS: Final = np.array([FINENESS[grid] for grid in GRIDS])
-_BEATS: Final = np.array([grid.startswith("opus") or grid == "mp3_short" or grid in RESAMPLED for grid in GRIDS])
+_BEATS: Final = np.array(
+    [grid.startswith("opus") or grid in {"dts", "mp3_short"} or grid in RESAMPLED for grid in GRIDS]
+)
 """Grids whose frames a beat is a whole number of, and a sequencer repeats it to the sample: Opus' 20 ms at 100, 120,
 125 or 150 BPM; MP3's 12 ms where 44.1 kHz are read as 48, at 125; MP3's short blocks, a true drum machine at 21,120
-samples a beat: 7.5 sigma, 4.9 with segments that are alike scaled, 2.4 with its rivals heard as well (measured)."""
-_FEW: Final = _FRAMES <= CANDIDATES
-"""Grids all of whose offsets are followed (SBC): what stands out at two is content with a period of its own."""
-_SHORT_BLOCKS_OF: Final = {"sbc": 2, "mp3": 3, "mp3_short": 1, "mp3_resampled": 3}
-# A frame; SBC's decodes show a little of themselves (a fourth at most, measured) half its 8 offsets away.
-_SHORT_BLOCKS: Final = np.array([_SHORT_BLOCKS_OF.get(grid, 8) for grid in GRIDS])
-_NEAR: Final = np.where(_FEW, 0, NEIGHBOURS)  # samples; beside few offsets, all that differ are rivals
+samples a beat: 7.5 sigma, 4.9 with segments that are alike scaled, 2.4 with its rivals heard as well (measured).  And
+DTS, whose 32 offsets any short period tells apart."""
 _USUAL_RIVAL: Final = 3.0  # standard deviations; followed Opus decodes of 20 to 120 sigma have rivals of 1.1 to 2.6
+_AN_EQUAL: Final = 0.5  # of the best; in the other grids only such a rival counts, since a track may be coded twice
 
 
 class Following:
@@ -120,7 +119,7 @@ class Following:
         spreads = [np.abs(_z(sums))[sums[..., 1] > 0] for sums in (first[:, ~_SHORT], others[:, ~_SHORT])]
         whole = max([1.0, *(float(np.median(spread)) * _MEDIAN_TO_SIGMA for spread in spreads if spread.size)])
         each = np.array([self._inflation_of(grid, first) for grid in range(len(GRIDS))])
-        for grid in np.flatnonzero(_BEATS | _FEW):
+        for grid in range(len(GRIDS)):
             rival = max(self._rival(grid, first), self._rival(grid, first + others))
             each[grid] = max(each[grid], rival / _USUAL_RIVAL)
         together = np.sqrt(1.0 + (len(self._parts) - 1) * self._likeness)
@@ -147,13 +146,13 @@ class Following:
         """Return what the second of a grid's offsets says, from (candidates, grids, STATISTICS, 2).
 
         A codec has one.  What a loop repeats with every beat stands out at several (measured on a drum machine at
-        120 BPM: 9 and 8 sigma), though most say nothing.
+        120 BPM: 9 and 8 sigma), though most say nothing; so does a tone whose period divides the frame.  0 where it
+        does not count.
         """
-        scores = _z(sums[:, grid]).max(axis=1)
-        samples = self._offsets[:, grid] / _FINENESS[grid]
-        block = _FRAMES[grid] / _FINENESS[grid] / _SHORT_BLOCKS[grid]
-        apart = np.abs(samples - samples[int(scores.argmax())]) % block
-        return float(scores[np.minimum(apart, block - apart) > _NEAR[grid]].max(initial=0.0))
+        scores, offsets = _z(sums[:, grid]).max(axis=1), self._offsets[:, grid]
+        rivals = are_rivals(GRIDS[grid], offsets, int(offsets[scores.argmax()]))
+        rival = float(scores[rivals].max(initial=0.0))
+        return rival if _BEATS[grid] or rival > _AN_EQUAL * float(scores.max()) else 0.0
 
     def _all_parts(self) -> NDArray[np.float64]:
         """(candidates, grids, statistics, segments, halves, 2)."""

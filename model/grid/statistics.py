@@ -28,16 +28,6 @@ class OffsetScores(keras.layers.Layer):
         everything = ops.ones((cells, 1), dtype=flat.dtype)
         counts = ops.matmul(flat[:, :-1], everything)
         hit = ops.matmul(ops.square(flat[:, -1:]), everything)
-        rest = counts - self._trend(counts)
-        rest = rest - ops.median(rest, axis=1, keepdims=True)
-        spread = _MAD_TO_SIGMA * ops.median(ops.abs(rest), axis=1, keepdims=True)
-        scores = rest / ops.sqrt(ops.square(spread) + hit + _FINITE)
-        return ops.reshape(scores, (-1, inputs.shape[1], inputs.shape[2] - 1))
-
-    def _trend(self, counts: Any) -> Any:
-        """Return the mean of the offsets around each: (b * parts, offsets, 1); of a few offsets none are around."""
-        if counts.shape[1] < _TREND_OUTER:
-            return ops.zeros_like(counts)
         reach = _TREND_OUTER // 2
         padded = ops.pad(counts, ((0, 0), (reach, reach), (0, 0)), mode="reflect")
         outer = ops.average_pool(padded, _TREND_OUTER, strides=1, padding="valid", data_format="channels_last")
@@ -45,7 +35,12 @@ class OffsetScores(keras.layers.Layer):
         inner = ops.average_pool(
             padded[:, inside:-inside], _TREND_INNER, strides=1, padding="valid", data_format="channels_last"
         )
-        return (_TREND_OUTER * outer - _TREND_INNER * inner) / (_TREND_OUTER - _TREND_INNER)
+        trend = (_TREND_OUTER * outer - _TREND_INNER * inner) / (_TREND_OUTER - _TREND_INNER)
+        rest = counts - trend
+        rest = rest - ops.median(rest, axis=1, keepdims=True)
+        spread = _MAD_TO_SIGMA * ops.median(ops.abs(rest), axis=1, keepdims=True)
+        scores = rest / ops.sqrt(ops.square(spread) + hit + _FINITE)
+        return ops.reshape(scores, (-1, inputs.shape[1], inputs.shape[2] - 1))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """(b, parts, offsets + 1, BANDS, CHANNELS) -> (b, parts, offsets)."""

@@ -1,7 +1,7 @@
 """A track's segments are searched, and what looks best is followed, until something is clear.  Pure; numpy."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,13 +22,17 @@ from model.grid.combine import (
 )
 from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, Follow, Following
 from model.grid.names import GRIDS
+from model.grid.rivals import are_rivals
 
 CLEAR: Final = 20.0
 """Standard deviations; a grid that stands out so far needs no second segment (unaltered audio: below 6)."""
 FOLLOWED_A_SEARCHED: Final = 2
 """Segments that are followed at most, for one that may be searched: following costs a quarter of a search."""
-_NAMES_ONLY: Final = np.array([FINENESS[grid] > 1 or SHAPES[grid][-1] <= CANDIDATES for grid in GRIDS])
+_TELLING_OFFSETS: Final = 64
+"""Of fewer, the others do not tell how far chance spreads."""
+_NAMES_ONLY: Final = np.array([FINENESS[grid] > 1 or SHAPES[grid][-1] < _TELLING_OFFSETS for grid in GRIDS])
 """Grids whose search names candidates and proves nothing."""
+_AN_EQUAL: Final = 0.5  # of the best offset's score
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def search_track(
             continue
         scores, begins = np.stack(rows), [starts[i] for i in chosen]
         curves = track_curves(scores, begins, rate_hz)
-        found = TrackSearch(_sure(table_of(curves)), tuple(chosen), tuple(begins), np.zeros(len(chosen)), rate_hz)
+        found = TrackSearch(_sure(curves), tuple(chosen), tuple(begins), np.zeros(len(chosen)), rate_hz)
         if found.best_z >= CLEAR:
             break
     if found.best_z >= CLEAR:
@@ -114,14 +118,21 @@ def search_track(
     return _follow(following, follow, order, starts, rate_hz, most)
 
 
-def _sure(table: Table) -> Table:
-    """Blank the grids whose search names candidates, no more.
+def _sure(curves: Mapping[str, Scores]) -> Table:
+    """Return the table of the grids whose search proves something; the others are blank.
 
-    Those searched in parts of a sample, by angles of lines: the decay of a true piano's notes turned like an Opus
-    frame's at 41 standard deviations; followed it said -18.  And those of a few offsets (SBC's 8), which do not tell
-    how far chance spreads.
+    Those searched in parts of a sample, by angles of lines, only name candidates: the decay of a true piano's notes
+    turned like an Opus frame's at 41 standard deviations; followed it said -18.  So do those of a few offsets (DTS'
+    and MP2's 32).  A pure tone stands out wherever its period begins (a saw of 16 samples in the grid of AAC by
+    thousands): a grid with an equal far from its best offset has to be followed, too.
     """
-    return np.where(_NAMES_ONLY[:, None], 0.0, table)
+    table = np.where(_NAMES_ONLY[:, None], 0.0, table_of(curves))
+    for row, statistic in zip(*np.nonzero(table[:, 0::2] >= CLEAR), strict=True):
+        curve, best = curves[GRIDS[row]][statistic], int(table[row, 2 * statistic + 1])
+        rivals = are_rivals(GRIDS[row], np.arange(curve.size), best)
+        if curve[rivals].max(initial=0.0) > _AN_EQUAL * curve[best]:
+            table[row, 2 * statistic] = 0.0
+    return table
 
 
 def _follow(

@@ -200,7 +200,7 @@ def test_the_family_of_the_grid_is_named(statistic: int) -> None:
 
 
 def test_a_codec_of_no_family_counts_and_leaves_the_families_alone() -> None:
-    """Guards SBC and DTS: they raise the probability as any grid does, and the families' scores stay the head's."""
+    """Guards DTS: it raises the probability as any grid does, and the families' scores stay the head's."""
     heads = _heads(1, family=3)
     plain = pool(np.array([0.0]), *heads, WITH_GRID)
     seen = pool(np.array([0.0]), *heads, WITH_GRID, search=_search({"dts": 40.0, "aac": 3.0}))

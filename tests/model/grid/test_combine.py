@@ -51,14 +51,13 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
         "vorbis_short": 128,
         "wma": 2_048,
         "dts": 32,
-        "sbc": 8,
         "aac_resampled": 1_024 * 40,
         "ac3_resampled": 256 * 40,
         "mp3_resampled": 576 * 40,
         "vorbis_resampled": 1_024 * 40,
     }
     assert all(shape[1] == HALVES for shape in SHAPES.values())
-    assert [grid for grid, shape in SHAPES.items() if shape[0] == 1] == ["ac3_lattice", "opus_44k1", "dts", "sbc", *RESAMPLED]
+    assert [grid for grid, shape in SHAPES.items() if shape[0] == 1] == ["ac3_lattice", "opus_44k1", "dts", *RESAMPLED]
     assert {grid: steps for grid, steps in FINENESS.items() if steps > 1} == dict.fromkeys(
         ("opus_44k1", *RESAMPLED), 40
     )

@@ -203,9 +203,20 @@ def test_the_grids_of_short_blocks_tell_of_each_other() -> None:
 
 @pytest.mark.parametrize(
     ("grid", "share"),
-    [("opus_44k1", 2), ("opus_48k", 2), ("aac_resampled", 8), ("mp3_resampled", 3), ("mp3_short", 1)],
+    [("opus_44k1", 2), ("opus_48k", 2), ("aac_resampled", 8), ("mp3_resampled", 3), ("aac", 8), ("mp3", 3)],
 )
-def test_a_frame_that_beats_are_made_of_has_no_rival(grid: str, share: int) -> None:
+def test_whole_short_blocks_away_is_no_rival(grid: str, share: int) -> None:
+    """Guards encoders that switch blocks: the same codec's shorter frames lie there."""
+    at = 30 * FINENESS[grid]
+    offsets = _candidates(grid, at)
+    offsets[4, GRIDS.index(grid)] = shorter = at + SHAPES[grid][-1] // share
+    lines: Lines = {(grid, at): [(8.0, 8.0)] * 4, (grid, shorter): [(7.0, 7.0)] * 4}
+    related, _ = _followed(offsets, _STARTS, lines)
+    assert cell(related.table(), grid, EXACT)[0] == pytest.approx(8.0 * 7**0.5)
+
+
+@pytest.mark.parametrize("grid", ["opus_44k1", "opus_48k", "aac_resampled", "mp3_resampled", "mp3_short"])
+def test_a_frame_that_beats_are_made_of_has_no_rival(grid: str) -> None:
     """Guards music at 100, 120, 125 or 150 BPM: its beats are whole Opus frames, and stand out at several offsets."""
     at, rival = 30 * FINENESS[grid], 77 * FINENESS[grid]
     offsets = _candidates(grid, at)
@@ -215,9 +226,13 @@ def test_a_frame_that_beats_are_made_of_has_no_rival(grid: str, share: int) -> N
     assert cell(alone.table(), grid, EXACT) == (pytest.approx(8.0 * 7**0.5), at)
     beside, _ = _followed(offsets, _STARTS, {**line, (grid, rival): [(7.0, 7.0)] * 4})
     assert cell(beside.table(), grid, EXACT)[0] < 4.0
-    if share == 1:
-        return
-    # Whole short blocks away lies a frame of the same codec that is shorter.
-    offsets[4, GRIDS.index(grid)] = shorter = at + SHAPES[grid][-1] // share
-    related, _ = _followed(offsets, _STARTS, {**line, (grid, shorter): [(7.0, 7.0)] * 4})
-    assert cell(related.table(), grid, EXACT)[0] == pytest.approx(8.0 * 7**0.5)
+
+
+@pytest.mark.parametrize(("second", "worth"), [(7.0, 3.0), (3.0, 8.0 * 7**0.5)])
+def test_an_equal_elsewhere_is_a_period_of_the_music(second: float, worth: float) -> None:
+    """Guards pure tones, which stand out wherever their period begins; a track that was coded twice is still found."""
+    offsets = _candidates("aac", 300)
+    offsets[4, GRIDS.index("aac")] = 364
+    lines: Lines = {("aac", 300): [(8.0, 8.0)] * 4, ("aac", 364): [(second, second)] * 4}
+    following, _ = _followed(offsets, _STARTS, lines)
+    assert cell(following.table(), "aac", EXACT)[0] == pytest.approx(worth, rel=0.2)

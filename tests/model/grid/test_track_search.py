@@ -267,3 +267,24 @@ def test_a_grid_of_parts_of_a_sample_is_never_clear_by_the_search() -> None:
     search = search_track(rows.__getitem__, agreed, range(3), STARTS, RATE_HZ, 3)
     assert GRIDS[search.best_grid] == "opus_44k1"
     assert search.best_z >= CLEAR
+
+
+def test_a_grid_of_few_offsets_is_never_clear_by_the_search() -> None:
+    """Guards short periods: of MP2's 32 offsets the others don't tell how far chance spreads."""
+    rows = rows_of(STARTS, "mp2", 7, [(300.0, 300.0)] * 3)
+    denied = FollowedTrack(STARTS, {})
+    search = search_track(rows.__getitem__, denied, range(3), STARTS, RATE_HZ, 3)
+    assert search.followed
+    assert search.best_z < CHANCE
+
+
+def test_a_grid_that_stands_out_at_several_offsets_is_not_clear() -> None:
+    """Guards pure tones: a saw of 16 samples stood out in AAC's grid by thousands, wherever its period began."""
+    once = rows_of(STARTS, "aac", 40, [(300.0, 300.0)] * 3)
+    often = [np.maximum(a, b) for a, b in zip(once, rows_of(STARTS, "aac", 56, [(290.0, 290.0)] * 3), strict=True)]
+    never = FollowedTrack(STARTS, {})
+    assert search_track(once.__getitem__, never, range(3), STARTS, RATE_HZ, 3).best_z >= CLEAR
+    assert not never.asked
+    search = search_track(often.__getitem__, never, range(3), STARTS, RATE_HZ, 3)
+    assert search.followed
+    assert search.best_z < CHANCE

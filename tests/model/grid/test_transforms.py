@@ -20,7 +20,6 @@ from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEvidence
 from model.grid.mpeg_prototype import analysis_matrix
 from model.grid.names import GRIDS
-from model.grid.sbc import SBCEvidence
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import celt, kaiser_bessel_derived, named, power_sine, sine
 
@@ -92,7 +91,6 @@ def test_mdct_equals_its_definition() -> None:
         lambda: HybridEvidence(2),
         lambda: ShortHybridEvidence(2),
         lambda: SubbandEvidence(2),
-        lambda: SBCEvidence(2),
         lambda: DTSEvidence(2),
     ],
 )
