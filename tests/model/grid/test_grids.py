@@ -26,6 +26,8 @@ _ENCODINGS = [
     ("b.opus", ("-c:a", "libopus", "-b:a", "160k"), "opus_48k", 960, 48_000),
     ("b.opus", ("-c:a", "libopus", "-b:a", "160k"), "opus_44k1", 882, 44_100),
     ("a.wma", ("-c:a", "wmav2", "-b:a", "192k"), "wma", 2_048, 44_100),
+    # HE-AAC's core: no encoder of it is at hand, but this is what its decoder brings up to the whole rate.
+    ("h.m4a", ("-ar", "22050", "-c:a", "aac", "-b:a", "64k"), "aac_half", 2_048, 44_100),
 ]
 
 

@@ -12,6 +12,7 @@ from model.grid.celt import ResampledCeltEvidence
 from model.grid.combine import FINENESS
 from model.grid.constants import CELT_PREEMPHASIS, MPEG_SUBBANDS, MPEG_TAPS
 from model.grid.dts import DTSEvidence
+from model.grid.half_rate import HalfRateEvidence
 from model.grid.errors import GridError
 from model.grid.evidence import OffsetEvidence
 from model.grid.grids import evidence_layers
@@ -92,6 +93,7 @@ def test_mdct_equals_its_definition() -> None:
         lambda: ShortHybridEvidence(2),
         lambda: SubbandEvidence(2),
         lambda: DTSEvidence(2),
+        lambda: HalfRateEvidence(2),
     ],
 )
 def test_rounding_noise_has_unit_gain(make: Callable[[], MDCTEvidence]) -> None:
@@ -118,6 +120,18 @@ def test_polyphase_nearly_reconstructs() -> None:
     scale = float(out[middle] @ x[middle] / (x[middle] @ x[middle]))
     error = out[middle] / scale - x[middle]
     assert 10 * np.log10((error**2).mean()) < -83.0
+
+
+def test_a_followed_frame_at_half_the_rate_is_the_searched_one() -> None:
+    """Guards the order of even and odd offsets, and which samples a frame is cut from."""
+    layer = HalfRateEvidence(2)
+    x = np.random.default_rng(7).standard_normal((2, layer.needed)).astype(np.float32)
+    got = _array(layer.coefficients(keras.ops.convert_to_tensor(x)))
+    ordered = np.stack([_array(layer.in_order(channel)) for channel in got])
+    whole = _array(layer.prepared(keras.ops.convert_to_tensor(x)))
+    for offset in (20, 21, 1_023, 2_047):  # not before the low-pass has heard enough
+        frame = keras.ops.convert_to_tensor(whole[:, None, offset : offset + layer.window])
+        np.testing.assert_allclose(_array(layer.frame_coefficients(frame))[:, 0], ordered[:, offset], atol=1e-4)
 
 
 def test_short_blocks_equal_their_definition() -> None:
