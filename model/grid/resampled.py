@@ -74,7 +74,7 @@ class ResampledEvidence(AngleEvidence):
         self.look_with(*_looks(json.dumps(described, sort_keys=True), self.band_edges))
 
     def _look_by_fft(self, layer: MDCTEvidence) -> None:
-        """An MDCT's analytic lines by FFT: AAC's take a fifth of what one product with a matrix takes (measured)."""
+        """An MDCT's analytic lines by FFT: less than one product with a matrix."""
         positions = layer.positions()
         positions = positions[_every_second(positions, self.band_edges)]
         lines = np.round(positions * layer.frame - 0.5).astype(np.intp)

@@ -228,6 +228,12 @@ def test_a_frame_that_beats_are_made_of_has_no_rival(grid: str) -> None:
     assert cell(beside.table(), grid, EXACT)[0] < 4.0
 
 
+def test_dts_has_to_say_twice_as_much() -> None:
+    """Guards true pianos: of its few offsets content favours some, by 5 standard deviations in one."""
+    following, _ = _followed(_candidates("dts", 9), _STARTS, {("dts", 9): [(8.0, 8.0)] * 4})
+    assert cell(following.table(), "dts", EXACT) == (pytest.approx(4.0 * 7**0.5), 9)
+
+
 @pytest.mark.parametrize(("second", "worth"), [(7.0, 3.0), (3.0, 8.0 * 7**0.5)])
 def test_an_equal_elsewhere_is_a_period_of_the_music(second: float, worth: float) -> None:
     """Guards pure tones, which stand out wherever their period begins; a track that was coded twice is still found."""

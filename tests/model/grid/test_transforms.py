@@ -12,10 +12,10 @@ from model.grid.celt import ResampledCeltEvidence
 from model.grid.combine import FINENESS
 from model.grid.constants import CELT_PREEMPHASIS, MPEG_SUBBANDS, MPEG_TAPS
 from model.grid.dts import DTSEvidence
-from model.grid.half_rate import HalfRateEvidence
 from model.grid.errors import GridError
 from model.grid.evidence import OffsetEvidence
 from model.grid.grids import evidence_layers
+from model.grid.half_rate import HalfRateEvidence
 from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEvidence
