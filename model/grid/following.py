@@ -23,6 +23,7 @@ _MEDIAN_TO_SIGMA: Final = 1.0 / 0.6745  # of a Gaussian's absolute values
 _USUAL_MEDIAN: Final = 1.0  # standard deviations; of independent scores it is 0.67
 _SHORT_BLOCK: Final = 128  # samples; Vorbis and WMA move their frames by whole ones
 _ENOUGH: Final = 4  # unrelated candidates
+_FEW_OFFSETS: Final = 64
 _FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
 _SHORT: Final = _FRAMES == _SHORT_BLOCK
 _REPEATING: Final = _SHORT | (np.array(GRIDS) == "mp3_short")
@@ -35,9 +36,9 @@ _BEATS: Final = np.array(
 125 or 150 BPM; MP3's 12 ms where 44.1 kHz are read as 48, at 125; MP3's short blocks, a true drum machine at 21,120
 samples a beat: 7.5 sigma, 4.9 with segments that are alike scaled, 2.4 with its rivals heard as well (measured).  And
 DTS, whose 32 offsets any short period tells apart."""
-_SPREAD: Final = np.where(np.array(GRIDS) == "dts", 2.0, 1.0)[:, None]
-"""Standard deviations that chance spreads at least: of DTS' few offsets content favours some of its own (a piano, by
-5.3); its decodes stand at 40 to 200 (measured)."""
+_SPREAD: Final = np.where(_FRAMES < _FEW_OFFSETS, 2.0, 1.0)[:, None]
+"""Standard deviations that chance spreads at least.  Of few offsets (MP2's, DTS' 32) content favours some of its own by
+4.4 and 5.3 in true validation recordings, where other grids reach 4.0; their decodes stand at 40 to 400 (measured)."""
 _USUAL_RIVAL: Final = 3.0  # standard deviations; followed Opus decodes of 20 to 120 sigma have rivals of 1.1 to 2.6
 _AN_EQUAL: Final = 0.5  # of the best; in the other grids only such a rival counts, since a track may be coded twice
 
