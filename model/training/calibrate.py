@@ -24,6 +24,7 @@ LOSSY_ACCEPTED_AT_MOST = 0.02
 # A person's time is the price of a review: where few lossy recordings could be accepted only by sending many true ones
 # to a person, this share of untreated masters decides, up to even odds.
 ORDINARY_REVIEWED_AT_MOST = 0.03
+ACCEPTED_AT_MOST = 0.5  # what is more likely lossy than not is nobody's to wave through, however few those are
 MINIMUM_BANDWIDTH_HZ = 7_000.0  # below it a verdict judges the music
 MINIMUM_DURATION_S = 3.0
 # Ridge: within one class 90.8 % with 0.3, 90.5 % with 1, 88.9 % with 3 (validation, each track left out once).
@@ -137,7 +138,8 @@ def fit_policy(scored: Sequence[ScoredItem], calibration: Calibration, version: 
     untreated = probabilities[[s.item.truth == "original" and not s.item.condition for s in judged]]
     if len(untreated):
         ordinary = float(np.quantile(untreated, 1.0 - ORDINARY_REVIEWED_AT_MOST, method="higher")) + 1e-4
-        accept_below = max(accept_below, min(ordinary, 0.5))
+        accept_below = max(accept_below, ordinary)
+    accept_below = min(accept_below, ACCEPTED_AT_MOST)
     reject_at = min(max(reject_at, REJECT_AT_LEAST), 0.9999)
     return Policy(
         version=version,
