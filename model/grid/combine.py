@@ -36,7 +36,9 @@ _REPEATED: Final = 0.8  # correlation of two segments' scores; different audio g
 _SILENT: Final = 1e-9  # digital silence scores zero everywhere; that is like nothing
 NEIGHBOURS: Final = 8
 """Samples to either side of a codec's frame that hear some of it."""
-_TELLING_OFFSETS: Final = 64  # of a grid; with fewer (MP2) the codec's line itself makes segments alike
+TELLING_OFFSETS: Final = 64
+"""Of a grid.  Of fewer (MP2, DTS) the others do not tell how far chance spreads, and a codec's line itself makes
+segments alike."""
 
 
 def unpack(scores: Scores) -> dict[str, Scores]:
@@ -92,7 +94,7 @@ def _distinct(curves: Scores) -> Scores:
     A loop of a whole number of frames (a beat at 120 BPM is 25 of Opus') gives the same chance line each time.  What is
     compared are the scores of all offsets, cut off: a codec's line is one of hundreds and makes nothing alike.
     """
-    if len(curves) == 1 or curves.shape[-1] < _TELLING_OFFSETS:
+    if len(curves) == 1 or curves.shape[-1] < TELLING_OFFSETS:
         return curves
     alike = _correlations(curves.reshape(len(curves), -1))
     kept = [index for index in range(len(curves)) if not (alike[index, :index] > _REPEATED).any()]
@@ -156,7 +158,7 @@ def likeness(scores: Scores, starts: Sequence[int], rate_hz: int) -> NDArray[np.
     pairs = np.triu_indices(len(scores), 1)
     for row, (grid, curves) in enumerate(unpack(scores).items()):
         statistics, _, offsets = SHAPES[grid]
-        if len(scores) == 1 or offsets < _TELLING_OFFSETS:
+        if len(scores) == 1 or offsets < TELLING_OFFSETS:
             continue
         whole = _aligned(curves, [place(grid, start, rate_hz) for start in starts]).sum(axis=2) / np.sqrt(HALVES)
         for statistic in range(statistics):

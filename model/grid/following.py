@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import COLUMNS, FINENESS, NEIGHBOURS, SHAPES, Table, place
+from model.grid.combine import COLUMNS, FINENESS, NEIGHBOURS, SHAPES, TELLING_OFFSETS, Table, place
 from model.grid.names import GRIDS, RESAMPLED
-from model.grid.rivals import are_rivals
+from model.grid.rivals import AN_EQUAL, are_rivals
 
 Follow = Callable[[int, NDArray[np.int64]], NDArray[np.float64]]
 """Segment and offsets from its start (k, len(GRIDS)) to (k, len(GRIDS), STATISTICS, HALVES, 2)."""
@@ -23,7 +23,6 @@ _MEDIAN_TO_SIGMA: Final = 1.0 / 0.6745  # of a Gaussian's absolute values
 _USUAL_MEDIAN: Final = 1.0  # standard deviations; of independent scores it is 0.67
 _SHORT_BLOCK: Final = 128  # samples; Vorbis and WMA move their frames by whole ones
 _ENOUGH: Final = 4  # unrelated candidates
-_FEW_OFFSETS: Final = 64
 _FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
 _SHORT: Final = _FRAMES == _SHORT_BLOCK
 _REPEATING: Final = _SHORT | (np.array(GRIDS) == "mp3_short")
@@ -36,11 +35,10 @@ _BEATS: Final = np.array(
 125 or 150 BPM; MP3's 12 ms where 44.1 kHz are read as 48, at 125; MP3's short blocks, a true drum machine at 21,120
 samples a beat: 7.5 sigma, 4.9 with segments that are alike scaled, 2.4 with its rivals heard as well (measured).  And
 DTS, whose 32 offsets any short period tells apart."""
-_SPREAD: Final = np.where(_FRAMES < _FEW_OFFSETS, 2.0, 1.0)[:, None]
+_SPREAD: Final = np.where(_FRAMES < TELLING_OFFSETS, 2.0, 1.0)[:, None]
 """Standard deviations that chance spreads at least.  Of few offsets (MP2's, DTS' 32) content favours some of its own by
 4.4 and 5.3 in true validation recordings, where other grids reach 4.0; their decodes stand at 40 to 400 (measured)."""
 _USUAL_RIVAL: Final = 3.0  # standard deviations; followed Opus decodes of 20 to 120 sigma have rivals of 1.1 to 2.6
-_AN_EQUAL: Final = 0.5  # of the best; in the other grids only such a rival counts, since a track may be coded twice
 
 
 class Following:
@@ -156,7 +154,7 @@ class Following:
         scores, offsets = _z(sums[:, grid]).max(axis=1), self._offsets[:, grid]
         rivals = are_rivals(GRIDS[grid], offsets, int(offsets[scores.argmax()]))
         rival = float(scores[rivals].max(initial=0.0))
-        return rival if _BEATS[grid] or rival > _AN_EQUAL * float(scores.max()) else 0.0
+        return rival if _BEATS[grid] or rival > AN_EQUAL * float(scores.max()) else 0.0
 
     def _all_parts(self) -> NDArray[np.float64]:
         """(candidates, grids, statistics, segments, halves, 2)."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from model.grid.combine import (
     FINENESS,
     SHAPES,
+    TELLING_OFFSETS,
     Scores,
     Table,
     alone,
@@ -22,17 +23,14 @@ from model.grid.combine import (
 )
 from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, Follow, Following
 from model.grid.names import GRIDS
-from model.grid.rivals import are_rivals
+from model.grid.rivals import AN_EQUAL, are_rivals
 
 CLEAR: Final = 20.0
 """Standard deviations; a grid that stands out so far needs no second segment (unaltered audio: below 6)."""
 FOLLOWED_A_SEARCHED: Final = 2
 """Segments that are followed at most, for one that may be searched: following costs a quarter of a search."""
-_TELLING_OFFSETS: Final = 64
-"""Of fewer, the others do not tell how far chance spreads."""
-_NAMES_ONLY: Final = np.array([FINENESS[grid] > 1 or SHAPES[grid][-1] < _TELLING_OFFSETS for grid in GRIDS])
+_NAMES_ONLY: Final = np.array([FINENESS[grid] > 1 or SHAPES[grid][-1] < TELLING_OFFSETS for grid in GRIDS])
 """Grids whose search names candidates and proves nothing."""
-_AN_EQUAL: Final = 0.5  # of the best offset's score
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ def _sure(curves: Mapping[str, Scores]) -> Table:
     for row, statistic in zip(*np.nonzero(table[:, 0::2] >= CLEAR), strict=True):
         curve, best = curves[GRIDS[row]][statistic], int(table[row, 2 * statistic + 1])
         rivals = are_rivals(GRIDS[row], np.arange(curve.size), best)
-        if curve[rivals].max(initial=0.0) > _AN_EQUAL * curve[best]:
+        if curve[rivals].max(initial=0.0) > AN_EQUAL * curve[best]:
             table[row, 2 * statistic] = 0.0
     return table
 
