@@ -165,7 +165,7 @@ def pool(
         message = f"segment {max(search.segments)} was searched, but there are only {count}"
         raise ValueError(message)
     by_family = family_evidence(search)
-    strongest = 0.0 if search is None else float(evidence(np.asarray(search.best_z)))
+    strongest = strongest_evidence(search)
     found = calibration.grid_slope * strongest
     segment_logits = calibration.slope * lossy + calibration.bias
     if search is not None:
@@ -210,6 +210,11 @@ def family_evidence(search: TrackSearch | None) -> NDArray[np.float64]:
         rows, families = list(FAMILY_INDICES), list(FAMILY_INDICES.values())
         np.maximum.at(found, families, evidence(search.table[rows, 0::2].max(axis=1)))
     return found
+
+
+def strongest_evidence(search: TrackSearch | None) -> float:
+    """Return what the best of all grids counts for, also one of no family; 0 without a search."""
+    return 0.0 if search is None else float(evidence(np.asarray(search.best_z)))
 
 
 def _other_codec(search: TrackSearch | None) -> str | None:

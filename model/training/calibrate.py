@@ -14,7 +14,7 @@ from scipy import optimize
 from model.bitrate import BitrateScale
 from model.constants import FAMILIES, SILENCE_DBFS
 from model.policy import Policy
-from model.pooling import Calibration, TrackScore, evidence, family_evidence, pool
+from model.pooling import Calibration, TrackScore, family_evidence, pool, strongest_evidence
 from model.training.scoring import ScoredItem
 
 TRUE_REJECTED_AT_MOST = 0.005
@@ -84,7 +84,7 @@ def fit_calibration(scored: Sequence[ScoredItem]) -> Calibration:
     logits = np.array([track_logit(s) for s in scored])
     lossy = np.array([s.item.is_lossy for s in scored])
     families_found = np.stack([family_evidence(s.search) for s in scored])
-    strongest = np.array([0.0 if s.search is None else float(evidence(np.asarray(s.search.best_z))) for s in scored])
+    strongest = np.array([strongest_evidence(s.search) for s in scored])
     slope, grid_slope, bias = _platt(logits, strongest, lossy)
     altered = [s for s in scored if s.item.is_lossy]
     family = np.stack([s.family_logits.mean(axis=0) for s in altered])
