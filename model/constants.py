@@ -39,6 +39,8 @@ BITRATE_EDGES_KBPS: Final = (96.0, 160.0, 224.0, 288.0)  # kbit/s
 
 # From here a grid's score is worth telling a reviewer; unaltered audio stays below (field: 5.7).
 TELLING_GRID_SCORE: Final = 8.0  # standard deviations over all other frame offsets
+# From here it needs no second segment, and no treble either: content does not do that.
+CLEAR_GRID_SCORE: Final = 20.0  # as well; unaltered audio that was followed: below 6
 
 # A search costs about one CPU-second a segment; it stops early where the first segments are clear.
 SEARCHED_SEGMENTS: Final = 3  # at most, of a track

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from model.constants import CLEAR_GRID_SCORE
 from model.grid.combine import (
     FINENESS,
     SHAPES,
@@ -25,8 +26,6 @@ from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, Follow, Foll
 from model.grid.names import GRIDS
 from model.grid.rivals import AN_EQUAL, are_rivals
 
-CLEAR: Final = 20.0
-"""Standard deviations; a grid that stands out so far needs no second segment (unaltered audio: below 6)."""
 FOLLOWED_A_SEARCHED: Final = 2
 """Segments that are followed at most, for one that may be searched: following costs a quarter of a search."""
 _NAMES_ONLY: Final = np.array([FINENESS[grid] > 1 or SHAPES[grid][-1] < TELLING_OFFSETS for grid in GRIDS])
@@ -106,9 +105,9 @@ def search_track(
         scores, begins = np.stack(rows), [starts[i] for i in chosen]
         curves = track_curves(scores, begins, rate_hz)
         found = TrackSearch(_sure(curves), tuple(chosen), tuple(begins), np.zeros(len(chosen)), rate_hz)
-        if found.best_z >= CLEAR:
+        if found.best_z >= CLEAR_GRID_SCORE:
             break
-    if found.best_z >= CLEAR:
+    if found.best_z >= CLEAR_GRID_SCORE:
         offsets = [found.offset_in(start) for start in begins]
         return replace(found, segment_z=alone(scores, GRIDS[found.best_grid], found.best_statistic, offsets))
     number = CANDIDATES if most is not None else CANDIDATES_EVERYWHERE
@@ -125,7 +124,7 @@ def _sure(curves: Mapping[str, Scores]) -> Table:
     thousands): a grid with an equal far from its best offset has to be followed, too.
     """
     table = np.where(_NAMES_ONLY[:, None], 0.0, table_of(curves))
-    for row, statistic in zip(*np.nonzero(table[:, 0::2] >= CLEAR), strict=True):
+    for row, statistic in zip(*np.nonzero(table[:, 0::2] >= CLEAR_GRID_SCORE), strict=True):
         curve, best = curves[GRIDS[row]][statistic], int(table[row, 2 * statistic + 1])
         rivals = are_rivals(GRIDS[row], np.arange(curve.size), best)
         if curve[rivals].max(initial=0.0) > AN_EQUAL * curve[best]:
@@ -143,7 +142,7 @@ def _follow(
         if most is not None and len(chosen) > 1:
             following.drop_the_weak()
         following.add(starts[index], functools.partial(follow, index))
-        if most is not None and following.table()[:, 0::2].max() >= CLEAR:
+        if most is not None and following.table()[:, 0::2].max() >= CLEAR_GRID_SCORE:
             break
     begins = tuple(starts[i] for i in chosen)
     found = TrackSearch(following.table(), tuple(chosen), begins, np.zeros(len(chosen)), rate_hz, followed=True)

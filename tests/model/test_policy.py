@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from model.artefact import default_policy_path
-from model.constants import FAMILIES
+from model.constants import CLEAR_GRID_SCORE, FAMILIES
 from model.errors import PolicyError
 from model.policy import Decision, Policy, TrackFacts
-from model.pooling import TrackScore
+from model.pooling import GridFinding, TrackScore
 
 POLICY = Policy(
     version="test",
@@ -67,6 +67,30 @@ def test_abstentions(change: dict[str, float], reason: str, probability: float) 
     """Guards restraint: whatever the network says, a track without evidence is only reviewed."""
     decision = POLICY.decide(_score(probability), replace(FACTS, **change))
     assert Decision("review", reason) == decision  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("probability", "z", "expected"),
+    [
+        (0.9, CLEAR_GRID_SCORE, Decision("reject", "LOSSY_TRACES", "mp3", "LE_160")),
+        (0.9, CLEAR_GRID_SCORE - 0.1, Decision("review", "BANDWIDTH_TOO_LOW")),
+        (0.89, CLEAR_GRID_SCORE, Decision("review", "BANDWIDTH_TOO_LOW")),
+        (0.0, CLEAR_GRID_SCORE, Decision("review", "BANDWIDTH_TOO_LOW")),
+        (math.nan, CLEAR_GRID_SCORE, Decision("review", "BANDWIDTH_TOO_LOW")),
+        (0.99, math.nan, Decision("review", "BANDWIDTH_TOO_LOW")),
+    ],
+)
+def test_a_clear_grid_needs_no_treble(probability: float, z: float, expected: Decision) -> None:
+    """Guards dull decodes: a clear frame grid rejects them, a doubtful one or the network alone does not."""
+    score = replace(_score(probability), grid=GridFinding("mp3", z, 0, 0))
+    assert expected == POLICY.decide(score, replace(FACTS, bandwidth_hz=3_000.0))
+
+
+@pytest.mark.parametrize("change", [{"duration_s": 2.9}, {"level_dbfs": -71.0}])
+def test_a_clear_grid_needs_sound(change: dict[str, float]) -> None:
+    """Guards the other abstentions: what is too short or silent is not rejected by any grid."""
+    score = replace(_score(1.0), grid=GridFinding("mp3", 1e3, 0, 0))
+    assert POLICY.decide(score, replace(FACTS, **change)).decision == "review"
 
 
 def test_no_score_is_too_short() -> None:

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.constants import SEARCHED_SEGMENTS, SEGMENT_SAMPLES
+from model.constants import CLEAR_GRID_SCORE, SEARCHED_SEGMENTS, SEGMENT_SAMPLES
 from model.grid.combine import COLUMNS, SCORES, unpack
 from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, KEPT
 from model.grid.names import FAMILY_OF_GRID, GRIDS
 from model.grid.search import by_promise
-from model.grid.track_search import CLEAR, FOLLOWED_A_SEARCHED, TrackSearch, search_track
+from model.grid.track_search import FOLLOWED_A_SEARCHED, TrackSearch, search_track
 from tests.model.grid.conftest import Encode, searched
 from tests.model.grid.drum_machine import drum_machine
 from tests.model.grid.followed_track import FollowedTrack
@@ -57,10 +57,14 @@ def test_the_best_of_both_statistics_is_named() -> None:
 @pytest.mark.parametrize(
     ("levels", "most", "searched"),
     [
-        ((0.0, 0.0, CLEAR + 1.0), 3, [2]),  # clear at once
-        ((CLEAR - 1.0, 0.0, CLEAR - 1.0), 3, [2, 0]),  # clear with the second
-        ((CLEAR / 2, CLEAR / 2, CLEAR / 2), 9, [2, 0, 1]),  # clear with the last there is
-        ((0.0, 0.0, CLEAR + 1.0), None, [2, 0, 1]),  # all are searched on request
+        ((0.0, 0.0, CLEAR_GRID_SCORE + 1.0), 3, [2]),  # clear at once
+        ((CLEAR_GRID_SCORE - 1.0, 0.0, CLEAR_GRID_SCORE - 1.0), 3, [2, 0]),  # clear with the second
+        (
+            (CLEAR_GRID_SCORE / 2, CLEAR_GRID_SCORE / 2, CLEAR_GRID_SCORE / 2),
+            9,
+            [2, 0, 1],
+        ),  # clear with the last there is
+        ((0.0, 0.0, CLEAR_GRID_SCORE + 1.0), None, [2, 0, 1]),  # all are searched on request
     ],
 )
 def test_a_clear_search_ends_and_follows_nothing(
@@ -74,7 +78,7 @@ def test_a_clear_search_ends_and_follows_nothing(
     assert search.starts == tuple(STARTS[index] for index in searched)
     assert search.segment_z.shape == (len(searched),)
     assert (GRIDS[search.best_grid], search.offset_in(0)) == ("aac", 40)
-    assert search.best_z >= CLEAR
+    assert search.best_z >= CLEAR_GRID_SCORE
     assert not search.followed
 
 
@@ -112,7 +116,9 @@ def test_what_is_not_clear_is_followed(segments: int, most: int, searched: int, 
     assert search.followed
 
 
-@pytest.mark.parametrize(("level", "needed"), [(CLEAR + 1.0, 1), (CLEAR - 7.0, 2), (CLEAR / 2, 3)])
+@pytest.mark.parametrize(
+    ("level", "needed"), [(CLEAR_GRID_SCORE + 1.0, 1), (CLEAR_GRID_SCORE - 7.0, 2), (CLEAR_GRID_SCORE / 2, 3)]
+)
 def test_following_ends_when_something_is_clear(level: float, needed: int) -> None:
     """Guards the cost: further segments would only say the same."""
     track = FollowedTrack(_MANY, {("aac", 40): [(level, level)] * 9})
@@ -147,12 +153,14 @@ def test_every_segment_is_followed_on_request(segments: int) -> None:
     """Guards lossy parts: each segment is followed at the same offsets, although the first is clear."""
     starts = _MANY[:segments]
     run = _Runs((4.5, *(0.0,) * (segments - 1)), starts)
-    track = FollowedTrack(starts, {("aac", 40): [(2 * CLEAR, 2 * CLEAR), *[(0.0, 0.0)] * (segments - 1)]})
+    track = FollowedTrack(
+        starts, {("aac", 40): [(2 * CLEAR_GRID_SCORE, 2 * CLEAR_GRID_SCORE), *[(0.0, 0.0)] * (segments - 1)]}
+    )
     search = search_track(run, track, range(segments), starts, RATE_HZ, None)
     assert run.calls == list(range(segments))
     assert [len(offsets) for _, offsets in track.asked] == [CANDIDATES_EVERYWHERE] * segments
     assert search.segments == tuple(range(segments))
-    assert cell(search.table, "aac", EXACT) == (pytest.approx(2 * CLEAR), 40)
+    assert cell(search.table, "aac", EXACT) == (pytest.approx(2 * CLEAR_GRID_SCORE), 40)
 
 
 def test_an_insert_in_one_of_several_segments_is_found() -> None:
@@ -221,11 +229,11 @@ def test_a_grid_that_the_search_only_suspects_is_followed_up(
     decoded = encode(name, *arguments, shift=3_000)
     row = search.predict_on_batch(searched(decoded))["grid_scores"][0]
     strong = search_track(lambda _: row, _nothing_is_followed, (0,), (0,), RATE_HZ, 3)
-    weak = 0.3 * CLEAR / strong.best_z * row
+    weak = 0.3 * CLEAR_GRID_SCORE / strong.best_z * row
     found = search_track(lambda _: weak, follow_in(decoded), (0,), (0,), RATE_HZ, 3)
     assert found.followed
     assert FAMILY_OF_GRID[GRIDS[found.best_grid]] == family
-    assert found.best_z > 2 * CLEAR
+    assert found.best_z > 2 * CLEAR_GRID_SCORE
     assert found.offset_in(0) == strong.offset_in(0)
     assert found.segment_z.tolist() == [found.best_z]
 
@@ -266,7 +274,7 @@ def test_a_grid_of_parts_of_a_sample_is_never_clear_by_the_search() -> None:
     agreed = FollowedTrack(STARTS, {("opus_44k1", 4_000): [(9.0, 9.0)] * 3})
     search = search_track(rows.__getitem__, agreed, range(3), STARTS, RATE_HZ, 3)
     assert GRIDS[search.best_grid] == "opus_44k1"
-    assert search.best_z >= CLEAR
+    assert search.best_z >= CLEAR_GRID_SCORE
 
 
 def test_a_grid_of_few_offsets_is_never_clear_by_the_search() -> None:
@@ -283,7 +291,7 @@ def test_a_grid_that_stands_out_at_several_offsets_is_not_clear() -> None:
     once = rows_of(STARTS, "aac", 40, [(300.0, 300.0)] * 3)
     often = [np.maximum(a, b) for a, b in zip(once, rows_of(STARTS, "aac", 56, [(290.0, 290.0)] * 3), strict=True)]
     never = FollowedTrack(STARTS, {})
-    assert search_track(once.__getitem__, never, range(3), STARTS, RATE_HZ, 3).best_z >= CLEAR
+    assert search_track(once.__getitem__, never, range(3), STARTS, RATE_HZ, 3).best_z >= CLEAR_GRID_SCORE
     assert not never.asked
     search = search_track(often.__getitem__, never, range(3), STARTS, RATE_HZ, 3)
     assert search.followed
