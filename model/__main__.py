@@ -24,6 +24,7 @@ Work = Annotated[Path, typer.Option(help="Folder for tracks, round trips and che
 TrueRecordings = Annotated[
     Path | None, typer.Option(help="A bench folder of nothing but true recordings, of sources used nowhere else.")
 ]
+Decodes = Annotated[Path | None, typer.Option(help="A bench folder of `decodes`, searched already.")]
 Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Parallel workers.")]
 
@@ -148,6 +149,7 @@ def evaluate(
     reports: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("build/reports"),
     words: Annotated[Path | None, typer.Option(help="JSON with the report's texts: verdict, sources, next.")] = None,
     true_recordings: TrueRecordings = None,
+    decodes: Decodes = None,
     compare: Annotated[
         list[str] | None, typer.Option(metavar="NAME=FILE", help="Decisions of another detector on the same items.")
     ] = None,
@@ -167,6 +169,7 @@ def evaluate(
         reports,
         words,
         true_recordings,
+        decodes,
         {name: Path(path) for name, path in others.items()},
         peers_file,
         localised_tracks,
@@ -224,6 +227,7 @@ def peers(
 
 app.command()(trial_commands.trials)
 app.command()(trial_commands.truths)
+app.command()(trial_commands.decodes)
 app.command()(trial_commands.manifest)
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ class OffsetEvidence(keras.layers.Layer):
     """Samples under one frame's transform."""
     stride = 1
     """Every so many frames one is read where frames are followed."""
-    band_edges = BAND_EDGES
+    band_edges: tuple[float, ...] = BAND_EDGES
     even = False
     """Whether stretches are searched where the sound is even, not only loud; see ``pick_stretches``."""
     pair_scale = 0.5**0.5  # mid and side keep the unit noise gain
@@ -136,6 +136,20 @@ class OffsetEvidence(keras.layers.Layer):
         width = ops.maximum(RELATIVE_HOLE_WIDTH * level, HOLE_WIDTH)
         relative = ops.exp(power * (-0.5 / ops.square(width))), steady * ops.log1p(HOLE_SHARE * level / width)
         return [exact, relative]
+
+    def band_counts(self, channel: Any, level: Any, steady: Any, bands: Any) -> list[Any]:
+        """Count in bands what ``soft_counts`` says of frames that are read one by one.
+
+        Args:
+            channel: (..., coefficients).
+            level: as of ``soft_counts``.
+            steady: as well.
+            bands: (coefficients, BANDS), which band holds which coefficient.
+
+        Returns:
+            For each statistic the counts: (..., BANDS).
+        """
+        return [ops.matmul(hits * weight, bands) for hits, weight in self.soft_counts(channel, level, steady)]
 
     def stabilised(self, statistic: int, counts: Any) -> Any:
         """Return counts of single frames on a scale on which no single frame decides; the same shape."""

@@ -87,8 +87,8 @@ class FollowedFrames(keras.layers.Layer):
             energy = ops.matmul(power[1:-1], bands) / (ops.matmul(around, bands) + 1e-6)
             audible = ops.minimum(energy / AUDIBLE_SHARE, 1.0)
             steady = ops.ones_like(around)
-            for statistic, (hits, weight) in enumerate(grid.soft_counts(channel[1:-1], ops.sqrt(around), steady)):
-                counts[statistic] += ops.sum(audible * ops.matmul(hits * weight, bands), axis=-1)
+            for statistic, found in enumerate(grid.band_counts(channel[1:-1], ops.sqrt(around), steady, bands)):
+                counts[statistic] += ops.sum(audible * found, axis=-1)
         rows = [self._compared(grid.stabilised(index, found)) for index, found in enumerate(counts)]
         rows += [ops.zeros_like(rows[0])] * (STATISTICS - len(rows))
         return ops.stack(rows)

@@ -18,6 +18,7 @@ from model.grid.half_rate import HalfRateEvidence
 from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEvidence
+from model.grid.power_lattice import AACLatticeEvidence, MP3LatticeEvidence
 from model.grid.resampled import ResampledEvidence
 
 
@@ -44,10 +45,12 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         "aac_short_sine": MDCTEvidence(AAC_SHORT_HOP, "sine", stretches(16), name="grid_aac_short_sine"),
         # HE-AAC stands out by 60 to 1,000 sigma with ten frames an offset (measured): the least will do.
         "aac_half": HalfRateEvidence(stretches(2), name="grid_aac_half"),
+        "aac_lattice": AACLatticeEvidence(stretches(2), name="grid_aac_lattice"),
         "ac3": MDCTEvidence(AC3_HOP, "kbd", stretches(16), alpha=AC3_KBD_ALPHA, name="grid_ac3"),
         "ac3_lattice": AC3LatticeEvidence(stretches(8), name="grid_ac3_lattice"),
         "mp2": SubbandEvidence(stretches(4), name="grid_mp2"),
         "mp3": HybridEvidence(stretches(12), name="grid_mp3"),
+        "mp3_lattice": MP3LatticeEvidence(stretches(2), name="grid_mp3_lattice"),
         "mp3_short": ShortHybridEvidence(stretches(32), name="grid_mp3_short"),
         "opus_44k1": ResampledCeltEvidence(stretches(12), name="grid_opus_44k1"),
         "opus_48k": celt_at_48k(stretches(4), name="grid_opus_48k"),

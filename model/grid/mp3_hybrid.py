@@ -23,16 +23,16 @@ _SUBBANDS = np.arange(int(BAND_EDGES[0] * MPEG_SUBBANDS), int(BAND_EDGES[-1] * M
 
 
 @functools.cache
-def _subband_kernel() -> NDArray[np.float32]:
-    """Return the polyphase filters of the subbands that are looked at, unit noise gain: shape (512, subbands)."""
-    matrix = analysis_matrix(_SUBBANDS)
+def _subband_kernel(first: int, end: int) -> NDArray[np.float32]:
+    """Return the polyphase filters of some subbands, unit noise gain: shape (512, end - first)."""
+    matrix = analysis_matrix(np.arange(first, end))
     kernel: NDArray[np.float32] = (matrix / np.sqrt((matrix**2).sum(axis=0))).astype(np.float32)
     return kernel
 
 
-def subband_samples(channels: Any, count: int) -> Any:
-    """(c, m) -> (c, count, subbands): a polyphase analysis at every sample."""
-    return ops.matmul(every_offset(channels, count, MPEG_TAPS), ops.convert_to_tensor(_subband_kernel()))
+def _ends(subbands: NDArray[np.intp]) -> tuple[int, int]:
+    """Return the first of subbands that follow each other, and the one after the last."""
+    return int(subbands[0]), int(subbands[-1]) + 1
 
 
 def _block(lines: int) -> NDArray[np.float64]:
@@ -55,6 +55,8 @@ class HybridEvidence(OffsetEvidence):
     lines = MP3_GRANULE // MPEG_SUBBANDS
     """A subband and block."""
     butterflies = True
+    subbands = _SUBBANDS
+    """Those that are looked at; they follow each other."""
     window = MPEG_TAPS + MPEG_SUBBANDS * (2 * lines - 1)  # 1,632 samples: 36 overlapping slots
     # The first of 512 taps to the last subband sample of the last alignment.
     needed = window + offsets - 1
@@ -63,20 +65,21 @@ class HybridEvidence(OffsetEvidence):
     def positions(self) -> NDArray[np.float64]:
         """Return each line's frequency as a fraction of Nyquist: line-major, subbands inside."""
         line = np.arange(self.lines)[:, None]
-        frequency = (_SUBBANDS * self.lines + line + 0.5) / self.offsets
+        frequency = (self.subbands * self.lines + line + 0.5) / self.offsets
         if self.butterflies:
             frequency[:, [0, -1]] = -1.0  # theirs lack a neighbour
         return frequency.reshape(-1)
 
     def coefficients(self, channels: Any) -> Any:
         """(2, m) -> (2, offsets, lines * subbands)."""
-        count, subbands = self.lines, _SUBBANDS.size
+        count, subbands = self.lines, self.subbands.size
         slots = 3 * count - 1
-        samples = subband_samples(channels, slots * MPEG_SUBBANDS)
+        kernel = ops.convert_to_tensor(_subband_kernel(*_ends(self.subbands)))
+        samples = ops.matmul(every_offset(channels, slots * MPEG_SUBBANDS, MPEG_TAPS), kernel)
         samples = ops.reshape(samples, (2, slots, MPEG_SUBBANDS, subbands))
         # Frequency inversion: odd samples of odd subbands change sign.  Counted here from
         # the stretch and not from the block, which odd block starts then undo.
-        odd = (_SUBBANDS % 2 == 1)[None, None, :]
+        odd = (self.subbands % 2 == 1)[None, None, :]
         slot = (np.arange(slots) % 2 == 1)[:, None, None]
         sign = np.where(odd & slot, -1.0, 1.0).astype(np.float32)
         rows = ops.reshape(samples * sign, (2, slots, MPEG_SUBBANDS * subbands))
@@ -88,7 +91,8 @@ class HybridEvidence(OffsetEvidence):
 
     def frame_coefficients(self, frames: Any) -> Any:
         """(2, blocks, window) -> (2, blocks, lines * subbands): polyphase, MDCT and butterflies in one matrix."""
-        return ops.matmul(frames, ops.convert_to_tensor(_block_kernel(self.lines, self.butterflies)))
+        kernel = _block_kernel(self.lines, *_ends(self.subbands), butterflies=self.butterflies)
+        return ops.matmul(frames, ops.convert_to_tensor(kernel))
 
 
 @keras.saving.register_keras_serializable("lossgate")
@@ -120,14 +124,14 @@ def _butterflies(lines: Any) -> Any:
 
 
 @functools.cache
-def _block_kernel(count: int, butterflies: bool) -> NDArray[np.float32]:
+def _block_kernel(count: int, first: int, end: int, *, butterflies: bool) -> NDArray[np.float32]:
     """Return what the hybrid makes of the window of a block of ``count`` lines: shape (window, count * subbands)."""
-    matrix = _subband_kernel()
+    matrix = _subband_kernel(first, end)
     window = MPEG_TAPS + MPEG_SUBBANDS * (2 * count - 1)
-    slots = np.zeros((2 * count, window, _SUBBANDS.size))
+    slots = np.zeros((2 * count, window, end - first))
     for slot in range(2 * count):
         slots[slot, slot * MPEG_SUBBANDS : slot * MPEG_SUBBANDS + MPEG_TAPS] = matrix
-    slots[1::2, :, _SUBBANDS % 2 == 1] *= -1.0  # frequency inversion
+    slots[1::2, :, np.arange(first, end) % 2 == 1] *= -1.0  # frequency inversion
     lines = np.tensordot(_block(count), slots, axes=1)
     # The butterflies, on (lines, window, subbands): line i from the top of a subband with line i of the next one.
     mixed = lines.copy()

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from model.grid.combine import FINENESS, NEIGHBOURS, SHAPES
 
 # Blocks a frame is cut into where encoders switch: a codec's other alignments lie whole ones away.
-_BLOCKS: Final[Mapping[str, int]] = {"dts": 1, "mp2": 1, "mp3": 3, "mp3_resampled": 3, "mp3_short": 1}
+_BLOCKS: Final[Mapping[str, int]] = {
+    "dts": 1,
+    "mp2": 1,
+    "mp3": 3,
+    "mp3_lattice": 3,
+    "mp3_resampled": 3,
+    "mp3_short": 1,
+}
 _BLOCKS_OF_OTHERS: Final = 8
 AN_EQUAL: Final = 0.5
 """Of what the best offset says; a lesser rival may be an earlier coding of the same track."""

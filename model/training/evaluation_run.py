@@ -12,13 +12,12 @@ import keras
 
 from model.artefact import POLICY_FILE, Artefact, load_artefact
 from model.policy import Policy
-from model.training import ablation, decisions, evaluate, localise, plots, report, targets
+from model.training import ablation, decisions, evaluate, further, localise, plots, report, targets
 from model.training.bench import INSERT, BenchTrack, load_bench, manifest_sha256
 from model.training.peers.section import peers_section
 from model.training.proven import without_proven_decodes
 from model.training.scoring import ScoredItem, score
 from model.training.searches import SEARCH_FOLDER, searched, searched_tracks
-from model.training.statistics import wilson
 
 DECISIONS_SUFFIX = "-decisions.json.gz"
 
@@ -34,6 +33,8 @@ class Inputs:
     """JSON with the report's texts."""
     true_recordings: Path | None = None
     """A further bench folder that holds nothing but true recordings, searched already."""
+    decodes: Path | None = None
+    """A further bench folder of decodes of such recordings, searched already."""
     compared: Mapping[str, Path] | None = None
     """Decisions files of other detectors on the same items, by name."""
     peers: Path | None = None
@@ -60,6 +61,11 @@ def _score(network: keras.Model, folder: Path, searches: Path, split: str, label
     return score(network, pairs, label=label, searches=found)
 
 
+def _elsewhere(network: keras.Model, folder: Path | None, label: str) -> list[ScoredItem]:
+    """Score the searched recordings of a further bench folder; nothing where there is none."""
+    return _score(network, folder, folder.parent / SEARCH_FOLDER, "test", label) if folder else []
+
+
 def run_evaluation(inputs: Inputs) -> dict[str, Any]:
     """Evaluate an artefact on the test split; write Markdown, JSON, decisions and pictures to ``inputs.reports``."""
     work, artefact = inputs.work, load_artefact(inputs.model_dir)
@@ -69,18 +75,18 @@ def run_evaluation(inputs: Inputs) -> dict[str, Any]:
     pairs = [(bench, item) for bench in benches for item in bench.items]
     bench_items = score(artefact.spectrogram, pairs, label="bench", searches=found)
     trials = _score(artefact.spectrogram, work / "trials", work / SEARCH_FOLDER / "trials", "test", "trials")
-    further: list[ScoredItem] = []
-    if inputs.true_recordings:
-        folder = inputs.true_recordings
-        further = _score(artefact.spectrogram, folder, folder.parent / SEARCH_FOLDER, "test", "true recordings")
+    further_items = _elsewhere(artefact.spectrogram, inputs.true_recordings, "true recordings")
+    decoded = _elsewhere(artefact.spectrogram, inputs.decodes, "decodes")
     judged = evaluate.judge([*bench_items, *trials], artefact.calibration, policy)
-    held_for_true = evaluate.judge(further, artefact.calibration, policy)
+    held_for_true = evaluate.judge(further_items, artefact.calibration, policy)
+    further_decodes = evaluate.judge(decoded, artefact.calibration, policy)
     true, proofs = without_proven_decodes(held_for_true)
     plain = [j for j in judged if not j.scored.item.condition]
     figures = evaluate.evaluate(plain)
     figures["targets"] = targets.against(judged, true)
     figures["conditions"] = targets.by_condition(judged)
-    figures["further_true"] = {**_further(true), "looked_at": proofs}
+    figures["further_true"] = {**further.true_recordings(true), "looked_at": proofs}
+    figures["further_decodes"] = further.decodes(further_decodes)
     figures["ablations"] = ablation.ablate(calibration_items(work, artefact.spectrogram), [*bench_items, *trials])
     others = {name: decisions.read(path) for name, path in (inputs.compared or {}).items()}
     # One table each: detectors were not all run on the same items.
@@ -93,7 +99,9 @@ def run_evaluation(inputs: Inputs) -> dict[str, Any]:
     inputs.reports.mkdir(parents=True, exist_ok=True)
     file = inputs.reports / f"{artefact.name}.json"
     file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    decisions.write(decisions.of([*judged, *held_for_true]), inputs.reports / f"{artefact.name}{DECISIONS_SUFFIX}")
+    decisions.write(
+        decisions.of([*judged, *held_for_true, *further_decodes]), inputs.reports / f"{artefact.name}{DECISIONS_SUFFIX}"
+    )
     write_report(file, inputs.words)
     return figures
 
@@ -109,33 +117,6 @@ def _peers(file: Path | None, judged: Sequence[evaluate.Judged]) -> str:
 
 def _policy(policy: Policy) -> dict[str, Any]:
     return {name: getattr(policy, name) for name in policy.__slots__}
-
-
-def _further(true: Sequence[evaluate.Judged]) -> dict[str, Any]:
-    counts = {kind: sum(j.decision.decision == kind for j in true) for kind in ("reject", "review", "accept")}
-    low, high = wilson(counts["reject"], len(true))
-    kinds = sorted({j.scored.bench.track.kind for j in true})
-    by_kind = {
-        kind: {
-            "n": len(members),
-            **{d: sum(j.decision.decision == d for j in members) for d in ("reject", "review", "accept")},
-        }
-        for kind in kinds
-        if (members := [j for j in true if j.scored.bench.track.kind == kind])
-    }
-    return {
-        "n": len(true),
-        **counts,
-        "low": low,
-        "high": high,
-        "by_kind": by_kind,
-        **targets.groups_with_a_false_rejection(true),
-        "rejected_items": [
-            f"{j.scored.bench.track.id} ({', '.join(j.scored.bench.track.groups)})"
-            for j in true
-            if j.decision.decision == "reject"
-        ],
-    }
 
 
 def calibration_items(work: Path, network: keras.Model) -> list[ScoredItem]:

@@ -64,6 +64,33 @@ def further_true(figures: Mapping[str, Any]) -> str:
     )
 
 
+def further_decodes(figures: Mapping[str, Any] | None) -> str:
+    """Format the decodes of further recordings; reports before 0.8 have none."""
+    if not figures or not figures["n"]:
+        return ""
+
+    def rows(key: str) -> str:
+        cells = [
+            (
+                row["name"],
+                row["n"],
+                row["reject"],
+                row["review"],
+                row["accept"],
+                percent(row["reject"] / row["n"]),
+                f"{percent(row['low'])} to {percent(row['high'])}",
+            )
+            for row in figures[key]
+        ]
+        header = ("of " + ("encoding" if key == "by_encoding" else "kind"), "n", "found", "review", "missed")
+        return table((*header, "found", "95 % interval"), cells)
+
+    return (
+        f"{figures['n']} decodes of {figures['clips']} clips; {figures['no_treble']} of them go to review for want of "
+        f"treble.\n\n{rows('by_encoding')}\n\n{rows('by_kind')}"
+    )
+
+
 def _proven(rows: Sequence[Mapping[str, Any]]) -> str:
     """Name what was left out as a decode, and what it would change."""
     proven = [row for row in rows if row["proven"]]

@@ -1,4 +1,4 @@
-"""The commands ``trials``, ``truths`` and ``manifest`` of ``python -m model``."""
+"""The commands ``trials``, ``truths``, ``decodes`` and ``manifest`` of ``python -m model``."""
 
 # ruff: noqa: PLC0415 - each command imports what it needs: --help must not wait
 
@@ -39,6 +39,20 @@ def truths(
     for reason, count in sorted(screening.refused.items()):
         typer.echo(f"left out {count} files: {reason}")
     typer.echo(f"{build_true_recordings(screening.sources, out, clips=clips, seed=seed)} clips in {out}")
+
+
+def decodes(
+    truths: Annotated[Path, typer.Option(help="Folder of clips that `truths` cut.")],
+    out: Annotated[Path, typer.Option(help="Folder of the decodes, for evaluate --decodes.")],
+    clips: Annotated[int, typer.Option(min=1, help="Clips that are encoded, by lot, one of a source group.")] = 24,
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 1,
+) -> None:
+    """Send clips of sources used nowhere else through the encodings that are hardest to find; resumable."""
+    from model.training.bench import load_bench
+    from model.training.further_decodes import build_decodes
+
+    made, failed = build_decodes(load_bench(truths, "test"), out, number=clips, seed=seed)
+    typer.echo(f"decodes of {made} clips in {out}, {failed} encodings failed")
 
 
 def manifest(

@@ -23,6 +23,8 @@ _HALF = SEGMENT_SAMPLES // 2
 _ENCODINGS = [
     ("a.m4a", ("-c:a", "aac", "-b:a", "256k"), "aac", 44_100),
     ("a.mp3", ("-c:a", "libmp3lame", "-b:a", "320k"), "mp3", 44_100),
+    ("a.m4a", ("-c:a", "aac", "-b:a", "256k"), "aac_lattice", 44_100),
+    ("a.mp3", ("-c:a", "libmp3lame", "-b:a", "320k"), "mp3_lattice", 44_100),
     ("a.ac3", ("-c:a", "ac3", "-b:a", "384k"), "ac3", 44_100),
     ("a.ac3", ("-c:a", "ac3", "-b:a", "384k"), "ac3_lattice", 44_100),
     ("a.mp2", ("-c:a", "mp2", "-b:a", "256k"), "mp2", 44_100),
@@ -152,7 +154,7 @@ def test_less_effort_reads_fewer_frames_but_never_none(
     assert least.min() > 0.0
 
 
-@pytest.mark.parametrize("grid", ["aac", "ac3_lattice", "mp2"])
+@pytest.mark.parametrize("grid", ["aac", "aac_lattice", "ac3_lattice", "mp2", "mp3_lattice"])
 def test_silence_stays_finite(layers: dict[str, OffsetEvidence], grid: str) -> None:
     """Guards the divisions: digital silence differs from nothing, and says nothing."""
     silence = np.zeros((1, SEGMENT_SAMPLES, 2), np.float32)
@@ -162,7 +164,9 @@ def test_silence_stays_finite(layers: dict[str, OffsetEvidence], grid: str) -> N
     assert (sums[:, : layers[grid].statistics, :, 1] > 0).all()
 
 
-@pytest.mark.parametrize("grid", ["aac", "ac3_lattice", "mp2", "mp3", "opus_44k1", "opus_48k", "mp3_resampled"])
+@pytest.mark.parametrize(
+    "grid", ["aac", "aac_lattice", "ac3_lattice", "mp2", "mp3", "mp3_lattice", "opus_44k1", "opus_48k", "mp3_resampled"]
+)
 def test_the_configuration_holds_everything(
     layers: dict[str, OffsetEvidence], untouched: NDArray[np.float32], grid: str
 ) -> None:

@@ -19,6 +19,8 @@ _FOUND = 12.0  # originals stay below 6
 _ENCODINGS = [
     ("a.m4a", ("-c:a", "aac", "-b:a", "256k"), "aac", 1_024, 44_100),
     ("a.mp3", ("-c:a", "libmp3lame", "-b:a", "320k"), "mp3", 576, 44_100),
+    ("a.m4a", ("-c:a", "aac", "-b:a", "256k"), "aac_lattice", 1_024, 44_100),
+    ("a.mp3", ("-c:a", "libmp3lame", "-b:a", "320k"), "mp3_lattice", 576, 44_100),
     ("a.ac3", ("-c:a", "ac3", "-b:a", "384k"), "ac3", 256, 44_100),
     ("a.ac3", ("-c:a", "ac3", "-b:a", "384k"), "ac3_lattice", 256, 44_100),
     ("a.mp2", ("-c:a", "mp2", "-b:a", "256k"), "mp2", 32, 44_100),

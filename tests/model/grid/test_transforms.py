@@ -21,6 +21,7 @@ from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEvidence
 from model.grid.mpeg_prototype import analysis_matrix
 from model.grid.names import GRIDS
+from model.grid.power_lattice import AACLatticeEvidence, MP3LatticeEvidence
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import celt, kaiser_bessel_derived, named, power_sine, sine
 
@@ -51,6 +52,8 @@ def test_an_unknown_window_is_refused() -> None:
         ShortHybridEvidence,
         SubbandEvidence,
         AC3LatticeEvidence,
+        AACLatticeEvidence,
+        MP3LatticeEvidence,
     ],
 )
 def test_an_odd_number_of_stretches_is_refused(make: Callable[[int], OffsetEvidence]) -> None:
@@ -93,6 +96,8 @@ def test_mdct_equals_its_definition() -> None:
         lambda: ShortHybridEvidence(2),
         lambda: SubbandEvidence(2),
         lambda: DTSEvidence(2),
+        lambda: AACLatticeEvidence(2),
+        lambda: MP3LatticeEvidence(2),
         lambda: HalfRateEvidence(2),
     ],
 )

@@ -1,0 +1,123 @@
+"""Lattices of known steps: on lines made by hand, and on a sparse recording that leaves no holes."""
+
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import signal
+
+from model.constants import SEGMENT_SAMPLES
+from model.grid.evidence import HALVES, OffsetEvidence, band_matrix
+from model.grid.follow import FollowedFrames
+from model.grid.grids import evidence_layers
+from model.grid.power_lattice import AACLatticeEvidence, MP3LatticeEvidence, PowerLattice
+from model.grid.statistics import OffsetScores
+
+_LAYERS = (MP3LatticeEvidence(HALVES), AACLatticeEvidence(HALVES))
+_FULL = 36.0  # what a band counts at most
+_CHANCE = 9.0  # on average; the best of forty steps is off by some 2.2 standard deviations
+
+
+def _counts(layer: PowerLattice, lines: NDArray[np.float64], level: float | None = None) -> NDArray[np.float32]:
+    """What frames (frames, lines) count in each band: (frames, bands)."""
+    bands = band_matrix(layer.positions(), layer.band_edges)
+    own = np.sqrt(np.mean(lines**2)) if level is None else level
+    levels = np.full((1, lines.shape[1]), own, np.float32)
+    counts = layer.band_counts(lines.astype(np.float32), levels, None, bands)[0]
+    return np.asarray(keras.ops.convert_to_numpy(counts))
+
+
+def _wide(layer: PowerLattice) -> NDArray[np.bool_]:
+    """Which bands have lines enough to be certain of."""
+    inside: NDArray[np.bool_] = band_matrix(layer.positions(), layer.band_edges).sum(axis=0) >= 18
+    return inside
+
+
+def _coded(layer: PowerLattice, exponent: int, seed: int = 1, largest: int = 40) -> NDArray[np.float64]:
+    """Frames as a decoder leaves them, rounding noise and all: eight frames of the layer's lines."""
+    rng = np.random.default_rng(seed)
+    whole = rng.integers(-largest, largest + 1, (8, layer.positions().size))
+    values = np.sign(whole) * np.abs(whole) ** (4.0 / 3.0) * layer.unit * 2.0 ** (exponent / 4.0)
+    return np.asarray(values + 0.29 * rng.standard_normal(whole.shape))
+
+
+@pytest.mark.parametrize("layer", _LAYERS, ids=["mp3", "aac"])
+@pytest.mark.parametrize("exponent", [4, 7, 18, 33])
+def test_every_step_of_the_codec_is_found(layer: PowerLattice, exponent: int) -> None:
+    """Guards the unit and the number of steps: whatever its step, a quantised band counts in full."""
+    assert _wide(layer).any()
+    assert _counts(layer, _coded(layer, exponent))[:, _wide(layer)].min() > 0.8 * _FULL
+
+
+@pytest.mark.parametrize("layer", _LAYERS, ids=["mp3", "aac"])
+def test_what_was_not_quantised_counts_like_chance(layer: PowerLattice) -> None:
+    """Guards true recordings: the best of forty tries is no lattice, of noise nor of a decode at another level."""
+    rng = np.random.default_rng(2)
+    noise = 500.0 * rng.standard_normal((64, layer.positions().size))
+    assert _counts(layer, noise)[:, _wide(layer)].mean() < _CHANCE
+    assert _counts(layer, 0.93 * _coded(layer, 18))[:, _wide(layer)].mean() < _CHANCE
+
+
+@pytest.mark.parametrize("layer", _LAYERS, ids=["mp3", "aac"])
+def test_holes_are_no_lattice(layer: PowerLattice) -> None:
+    """Guards drums and fades: where everything was quantised to zero, or is silent, nothing is told."""
+    rng = np.random.default_rng(3)
+    rounding = 0.29 * rng.standard_normal((8, layer.positions().size))
+    assert _counts(layer, rounding, level=100.0).max() < 1.0
+    assert _counts(layer, np.zeros_like(rounding), level=0.0).max() == 0.0
+
+
+@pytest.mark.parametrize("layer", _LAYERS, ids=["mp3", "aac"])
+def test_steps_finer_than_the_rounding_tell_nothing(layer: PowerLattice) -> None:
+    """Guards quiet music: a lattice that rounding to 16 bit has filled must not look like one by its zeros."""
+    fine = _coded(layer, -12 if layer.unit > 1.0 else -8, largest=3)
+    assert _counts(layer, fine)[:, _wide(layer)].mean() < _CHANCE
+
+
+@pytest.fixture(scope="module")
+def dull(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[np.float32]]:
+    """A true segment (1, n, 2) of beats of noise below 4 kHz, and its decodes."""
+    rng = np.random.default_rng(11)
+    n = 2 * SEGMENT_SAMPLES
+    since = np.arange(n) % 22_050 / 44_100.0
+    low = signal.butter(8, 4_000.0, fs=44_100, output="sos")
+    sound = signal.sosfilt(low, rng.standard_normal((n, 2)), axis=0) * np.exp(-3.0 * since)[:, None]
+    sound[:, 1] = 0.5 * sound[:, 1] + 0.5 * sound[:, 0]
+    pcm = np.round(32_767.0 * sound / np.abs(sound).max() * 0.7 + rng.uniform(-0.5, 0.5, (n, 2))).astype("<i2")
+    folder, ffmpeg = tmp_path_factory.mktemp("dull"), imageio_ffmpeg.get_ffmpeg_exe()
+    found = {"true": pcm}
+    raw = ("-f", "s16le", "-ar", "44100", "-ac", "2")
+    for name, arguments in (("a.mp3", ("libmp3lame", "-b:a", "320k")), ("a.m4a", ("aac", "-b:a", "256k"))):
+        coded: Path = folder / name
+        command = [ffmpeg, "-v", "error", *raw, "-i", "-", "-c:a", *arguments, str(coded)]
+        subprocess.run(command, input=pcm.tobytes(), check=True)
+        out = subprocess.run([ffmpeg, "-v", "error", "-i", str(coded), *raw, "-"], check=True, capture_output=True)
+        found[name] = np.frombuffer(out.stdout, "<i2").reshape(-1, 2)
+    start = 20_000
+    return {name: one[None, start : start + SEGMENT_SAMPLES] / np.float32(32_768) for name, one in found.items()}
+
+
+def _best(layer: OffsetEvidence, samples: NDArray[np.float32]) -> tuple[float, int]:
+    """Highest score of all offsets, by the weaker half, and its offset."""
+    scores = np.asarray(keras.ops.convert_to_numpy(OffsetScores()(layer(samples))))[0]
+    weaker = scores.reshape(layer.searched_statistics(), HALVES, layer.offsets).min(axis=1).max(axis=0)
+    return float(weaker.max()), int(weaker.argmax())
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp3", "mp3"), ("a.m4a", "aac")])
+def test_dull_decodes_are_found_by_their_lattice(dull: dict[str, NDArray[np.float32]], name: str, codec: str) -> None:
+    """Guards music without treble, which leaves few holes: searched, followed, and nowhere in the truth."""
+    layers = evidence_layers()
+    lattice = layers[f"{codec}_lattice"]
+    found, offset = _best(lattice, dull[name])
+    assert found > 12.0
+    assert _best(lattice, dull["true"])[0] < 6.0
+    offsets = np.array([offset, offset + 7], np.int32) % lattice.offsets
+    sums = np.asarray(FollowedFrames(lattice)(np.repeat(dull[name], 2, axis=0), offsets))[:, 0]
+    there, beside = sums[..., 0] / np.sqrt(sums[..., 1])
+    assert there.min() > 15.0
+    assert np.abs(beside).max() < 5.0
