@@ -57,15 +57,19 @@ class PowerLattice(OffsetEvidence):
         step = ops.matmul(largest, ops.transpose(bands)) + (1.0 - ops.sum(bands, axis=1))  # of each line
         size = ops.abs(channel)
         quantised = (size / step) ** 0.75
-        best = ops.zeros_like(ops.matmul(channel, bands))
-        for k in range(self.steps):
-            tried = step * 2.0 ** (-k / 4)
+
+        def with_smaller_step(k: Any, best: Any) -> Any:
+            quarters = ops.cast(k, channel.dtype) / 4.0
+            tried = step * 2.0**-quarters
             # From n to n + 1 it is 4/3 * n^(1/3) steps.
             wide = (0.75 * _TELLING_GAP) ** 4 / tried**3
             told = ops.cast(size > ops.maximum(_NOT_ZERO ** (4 / 3) * tried, wide), channel.dtype)
-            near = told * ops.cos(quantised * np.float32(2.0 * np.pi * 2.0 ** (3 * k / 16)))
+            near = told * ops.cos(quantised * (2.0 * np.pi * 2.0 ** (0.75 * quarters)))
             score = ops.matmul(near, bands) / ops.sqrt(0.5 * ops.matmul(told, bands) + 0.5)
-            best = ops.maximum(best, score)
+            return ops.maximum(best, score)
+
+        # A loop of the graph: unrolled, XLA compiles it for a minute.
+        best = ops.fori_loop(0, self.steps, with_smaller_step, ops.zeros_like(ops.matmul(channel, bands)))
         return [ops.square(ops.minimum(best, _FULL_SCORE))]
 
     def _one_stretch(self, stretch: Any) -> Any:
