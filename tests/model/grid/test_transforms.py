@@ -106,8 +106,10 @@ def test_rounding_noise_has_unit_gain(make: Callable[[], MDCTEvidence]) -> None:
     layer = make()
     rng = np.random.default_rng(2)
     blocks = -(-layer.needed // layer.hop())
-    x = rng.standard_normal((2, blocks * layer.hop())).astype(np.float32)
-    spread = float(_array(layer.coefficients(keras.ops.convert_to_tensor(x))).std())
+    # Four stretches: one of AAC's 192 lines that are looked at strays by 3 %.
+    noise = (rng.standard_normal((2, blocks * layer.hop())).astype(np.float32) for _ in range(4))
+    powers = [np.square(_array(layer.coefficients(keras.ops.convert_to_tensor(x)))).mean() for x in noise]
+    spread = float(np.sqrt(np.mean(powers)))
     assert spread == pytest.approx(1.0, abs=0.06)
 
 
