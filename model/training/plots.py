@@ -65,7 +65,7 @@ def scores(report: dict[str, Any], thresholds: tuple[float, float], path: Path) 
     left.set_yscale("log")
     left.set_xlabel("calibrated probability of a lossy past")
     left.set_ylabel("share of items")
-    left.legend(frameon=False, loc="upper center")
+    left.legend(frameon=False, loc="center", bbox_to_anchor=(0.7, 0.6))
     rows = report["reliability"]
     right.plot([0, 1], [0, 1], color="#aaaaaa", linewidth=1.0)
     right.plot([r["said"] for r in rows], [r["observed"] for r in rows], "o-", color=_INK)
