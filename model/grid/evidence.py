@@ -129,13 +129,13 @@ class OffsetEvidence(keras.layers.Layer):
             steady: (coefficients,), 1 where the band keeps its level over all offsets, 0 where it is silent in between.
 
         Returns:
-            For each statistic hits of ``channel``'s shape, and weights of ``level``'s.
+            For each of ``statistics`` hits of ``channel``'s shape, and weights of ``level``'s.
         """
         power = ops.square(channel)
         exact = ops.exp(power * (-0.5 / HOLE_WIDTH**2)), ops.log1p((HOLE_SHARE / HOLE_WIDTH) * level)
         width = ops.maximum(RELATIVE_HOLE_WIDTH * level, HOLE_WIDTH)
         relative = ops.exp(power * (-0.5 / ops.square(width))), steady * ops.log1p(HOLE_SHARE * level / width)
-        return [exact, relative]
+        return [exact, relative][: self.statistics]
 
     def band_counts(self, channel: Any, level: Any, steady: Any, bands: Any) -> list[Any]:
         """Count in bands what ``soft_counts`` says of frames that are read one by one.

@@ -41,10 +41,6 @@ class FilterBankEvidence(OffsetEvidence):
         """Return the analysis filters of the subbands looked at, oldest sample first: (taps, subbands), of any gain."""
         raise NotImplementedError
 
-    def soft_counts(self, channel: Any, level: Any, steady: Any) -> list[tuple[Any, Any]]:
-        """Count holes, softly, those of ``statistics`` only."""
-        return super().soft_counts(channel, level, steady)[: self.statistics]
-
     def positions(self) -> NDArray[np.float64]:
         """Return each subband's centre as a fraction of Nyquist, once a slot."""
         return np.tile((self.subbands + 0.5) / self.offsets, self.frame // self.offsets)
