@@ -111,9 +111,18 @@ def test_silence_is_for_review_and_has_no_probability() -> None:
 
 def test_a_dull_track_is_for_review() -> None:
     """Below the policy's bandwidth a score judges the music, not its history."""
-    judgement = judge(0.97, HUM.astype(np.float32))
+    weak = replace(SEARCH, table=np.full_like(TABLE, 3.0))
+    judgement = judge(0.97, HUM.astype(np.float32), search=weak)
     assert (judgement.decision, judgement.reason) == (Decision.REVIEW, Reason.BANDWIDTH_TOO_LOW)
     assert judgement.codec is None
+    assert "below 7.0 kHz" in judgement.detail
+
+
+def test_a_dull_track_with_a_clear_grid_is_rejected() -> None:
+    """A grid of 58 sigma is no music; the sentence names it, not the missing treble."""
+    judgement = judge(0.97, HUM.astype(np.float32))
+    assert (judgement.decision, judgement.reason) == (Decision.REJECT, Reason.LOSSY_TRACES)
+    assert "the frame grid of mp3 stands out by 58 sigma" in judgement.detail
 
 
 def test_a_track_without_windows_is_too_short() -> None:
