@@ -78,6 +78,24 @@ def encode_drums(tmp_path_factory: pytest.TempPathFactory) -> Encode:
 
 
 @pytest.fixture(scope="session")
+def dull() -> NDArray[np.int16]:
+    """Return beats of noise below 4 kHz, stereo, 16 bit with dither."""
+    rng = np.random.default_rng(11)
+    n = 2 * SEGMENT_SAMPLES
+    since = np.arange(n) % 22_050 / 44_100.0
+    low = signal.butter(8, 4_000.0, fs=44_100, output="sos")
+    sound = signal.sosfilt(low, rng.standard_normal((n, 2)), axis=0) * np.exp(-3.0 * since)[:, None]
+    sound[:, 1] = 0.5 * sound[:, 1] + 0.5 * sound[:, 0]
+    return _rounded(0.7 * sound / np.abs(sound).max() + rng.uniform(-0.5, 0.5, (n, 2)) / 32_767.0)
+
+
+@pytest.fixture(scope="session")
+def encode_dull(dull: NDArray[np.int16], tmp_path_factory: pytest.TempPathFactory) -> Encode:
+    """Return the encoder of the dull recording, which leaves few holes."""
+    return _encoder(dull, tmp_path_factory.mktemp("dull"))
+
+
+@pytest.fixture(scope="session")
 def untouched(original: NDArray[np.int16]) -> NDArray[np.float32]:
     """Return the original as a segment: (1, n, 2)."""
     return original[None, :SEGMENT_SAMPLES].astype(np.float32) / 32_768.0

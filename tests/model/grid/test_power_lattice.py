@@ -1,14 +1,9 @@
 """Lattices of known steps: on lines made by hand, and on a sparse recording that leaves no holes."""
 
-import subprocess
-from pathlib import Path
-
-import imageio_ffmpeg
 import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import signal
 
 from model.constants import SEGMENT_SAMPLES
 from model.grid.evidence import HALVES, OffsetEvidence, band_matrix
@@ -16,8 +11,10 @@ from model.grid.follow import FollowedFrames
 from model.grid.grids import evidence_layers
 from model.grid.power_lattice import AACLatticeEvidence, MP3LatticeEvidence, PowerLattice
 from model.grid.statistics import OffsetScores
+from tests.model.grid.conftest import Encode
 
 _LAYERS = (MP3LatticeEvidence(HALVES), AACLatticeEvidence(HALVES))
+_SHIFT = 20_000  # samples, to where a segment is cut
 _FULL = 36.0  # what a band counts at most
 _CHANCE = 9.0  # on average; the best of forty steps is off by some 2.2 standard deviations
 
@@ -78,29 +75,6 @@ def test_steps_finer_than_the_rounding_tell_nothing(layer: PowerLattice) -> None
     assert _counts(layer, fine)[:, _wide(layer)].mean() < _CHANCE
 
 
-@pytest.fixture(scope="module")
-def dull(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[np.float32]]:
-    """A true segment (1, n, 2) of beats of noise below 4 kHz, and its decodes."""
-    rng = np.random.default_rng(11)
-    n = 2 * SEGMENT_SAMPLES
-    since = np.arange(n) % 22_050 / 44_100.0
-    low = signal.butter(8, 4_000.0, fs=44_100, output="sos")
-    sound = signal.sosfilt(low, rng.standard_normal((n, 2)), axis=0) * np.exp(-3.0 * since)[:, None]
-    sound[:, 1] = 0.5 * sound[:, 1] + 0.5 * sound[:, 0]
-    pcm = np.round(32_767.0 * sound / np.abs(sound).max() * 0.7 + rng.uniform(-0.5, 0.5, (n, 2))).astype("<i2")
-    folder, ffmpeg = tmp_path_factory.mktemp("dull"), imageio_ffmpeg.get_ffmpeg_exe()
-    found = {"true": pcm}
-    raw = ("-f", "s16le", "-ar", "44100", "-ac", "2")
-    for name, arguments in (("a.mp3", ("libmp3lame", "-b:a", "320k")), ("a.m4a", ("aac", "-b:a", "256k"))):
-        coded: Path = folder / name
-        command = [ffmpeg, "-v", "error", *raw, "-i", "-", "-c:a", *arguments, str(coded)]
-        subprocess.run(command, input=pcm.tobytes(), check=True)
-        out = subprocess.run([ffmpeg, "-v", "error", "-i", str(coded), *raw, "-"], check=True, capture_output=True)
-        found[name] = np.frombuffer(out.stdout, "<i2").reshape(-1, 2)
-    start = 20_000
-    return {name: one[None, start : start + SEGMENT_SAMPLES] / np.float32(32_768) for name, one in found.items()}
-
-
 def _best(layer: OffsetEvidence, samples: NDArray[np.float32]) -> tuple[float, int]:
     """Highest score of all offsets, by the weaker half, and its offset."""
     scores = np.asarray(keras.ops.convert_to_numpy(OffsetScores()(layer(samples))))[0]
@@ -108,16 +82,22 @@ def _best(layer: OffsetEvidence, samples: NDArray[np.float32]) -> tuple[float, i
     return float(weaker.max()), int(weaker.argmax())
 
 
-@pytest.mark.parametrize(("name", "codec"), [("a.mp3", "mp3"), ("a.m4a", "aac")])
-def test_dull_decodes_are_found_by_their_lattice(dull: dict[str, NDArray[np.float32]], name: str, codec: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "arguments", "codec"),
+    [("a.mp3", ("-c:a", "libmp3lame", "-b:a", "320k"), "mp3"), ("a.m4a", ("-c:a", "aac", "-b:a", "256k"), "aac")],
+)
+def test_dull_decodes_are_found_by_their_lattice(
+    dull: NDArray[np.int16], encode_dull: Encode, name: str, arguments: tuple[str, ...], codec: str
+) -> None:
     """Guards music without treble, which leaves few holes: searched, followed, and nowhere in the truth."""
-    layers = evidence_layers()
-    lattice = layers[f"{codec}_lattice"]
-    found, offset = _best(lattice, dull[name])
+    lattice = evidence_layers()[f"{codec}_lattice"]
+    true = dull[None, _SHIFT : _SHIFT + SEGMENT_SAMPLES].astype(np.float32) / 32_768.0
+    decoded = encode_dull(name, *arguments, shift=_SHIFT)
+    found, offset = _best(lattice, decoded)
     assert found > 12.0
-    assert _best(lattice, dull["true"])[0] < 6.0
+    assert _best(lattice, true)[0] < 6.0
     offsets = np.array([offset, offset + 7], np.int32) % lattice.offsets
-    sums = np.asarray(FollowedFrames(lattice)(np.repeat(dull[name], 2, axis=0), offsets))[:, 0]
+    sums = np.asarray(FollowedFrames(lattice)(np.repeat(decoded, 2, axis=0), offsets))[:, 0]
     there, beside = sums[..., 0] / np.sqrt(sums[..., 1])
     assert there.min() > 15.0
     assert np.abs(beside).max() < 5.0

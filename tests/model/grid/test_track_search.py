@@ -59,11 +59,7 @@ def test_the_best_of_both_statistics_is_named() -> None:
     [
         ((0.0, 0.0, CLEAR_GRID_SCORE + 1.0), 3, [2]),  # clear at once
         ((CLEAR_GRID_SCORE - 1.0, 0.0, CLEAR_GRID_SCORE - 1.0), 3, [2, 0]),  # clear with the second
-        (
-            (CLEAR_GRID_SCORE / 2, CLEAR_GRID_SCORE / 2, CLEAR_GRID_SCORE / 2),
-            9,
-            [2, 0, 1],
-        ),  # clear with the last there is
+        ((CLEAR_GRID_SCORE / 2,) * 3, 9, [2, 0, 1]),  # clear with the last there is
         ((0.0, 0.0, CLEAR_GRID_SCORE + 1.0), None, [2, 0, 1]),  # all are searched on request
     ],
 )
