@@ -44,9 +44,8 @@ def chosen(clips: Sequence[BenchTrack], number: int, rng: np.random.Generator) -
     for clip in clips:
         groups[clip.track.groups].append(clip)
     members = list(groups.values())
-    return [group[int(rng.integers(len(group)))] for group in (members[i] for i in rng.permutation(len(members)))][
-        :number
-    ]
+    lot = [members[index] for index in rng.permutation(len(members))[:number]]
+    return [group[int(rng.integers(len(group)))] for group in lot]
 
 
 def _sixteen_bit(clip: BenchTrack) -> NDArray[np.int16]:

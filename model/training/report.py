@@ -102,6 +102,7 @@ def render(report: Mapping[str, Any], words: Mapping[str, Any], stem: str) -> st
     """
     run, policy = report["run"], report["policy"]
     true = report["true_recordings"]
+    decoded = report_sections.further_decodes(report.get("further_decodes"))
     sections = [
         f"# {words.get('title', report['run']['facts']['artefact'])}",
         words.get("verdict", ""),
@@ -122,8 +123,8 @@ def render(report: Mapping[str, Any], words: Mapping[str, Any], stem: str) -> st
         report_sections.conditions(report.get("conditions", []), lossy=True),
         "### Lossy parts of a track",
         report_sections.localisation(report["localisation"]),
-        "### Decodes of further recordings, many of them of one instrument" if report.get("further_decodes") else "",
-        report_sections.further_decodes(report.get("further_decodes")),
+        "### Decodes of further recordings, many of them of one instrument" if decoded else "",
+        decoded,
         "## True recordings",
         "### Further recordings and renders, untouched, of sources used nowhere else",
         report_sections.further_true(report["further_true"]),
