@@ -109,11 +109,7 @@ class AngleEvidence(OffsetEvidence):
         channels = ops.transpose(stretch) * LSB_PER_UNIT
         frames = every_offset(channels, self.hop() // self.step, self._under, self.step)
         pair = self.turning_lines(frames)
-        left, right = pair[0], pair[1]
-        found = [
-            self._harmonics(channel)
-            for channel in (left, right, self.pair_scale * (left + right), self.pair_scale * (left - right))
-        ]
+        found = [self._harmonics(channel) for channel in self.channels_of(pair)]
         harmonics = [sum(parts[1:], start=parts[0]) for parts in zip(*(rows for rows, _ in found), strict=True)]
         weights = sum((row for _, row in found[1:]), start=found[0][1])
         reals, imaginaries = harmonics[:PHASE_HARMONICS], harmonics[PHASE_HARMONICS:]

@@ -1,5 +1,6 @@
 """What all families share: stretches in, evidence an offset out."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -86,6 +87,8 @@ class OffsetEvidence(keras.layers.Layer):
     even = False
     """Whether stretches are searched where the sound is even, not only loud; see ``pick_stretches``."""
     pair_scale = 0.5**0.5  # mid and side keep the unit noise gain
+    rate_hz: int | None = None
+    """Of the only segments that are searched, where others can't have this grid."""
 
     def __init__(self, stretches: int, **kwargs: Any) -> None:
         """Search ``stretches`` stretches of every segment, an even number."""
@@ -120,6 +123,11 @@ class OffsetEvidence(keras.layers.Layer):
         """Sort rows by offset, where ``coefficients`` does not."""
         return rows
 
+    def channels_of(self, pair: Any) -> tuple[Any, Any, Any, Any]:
+        """Return left, right, mid and side of left and right (2, ...)."""
+        left, right = pair[0], pair[1]
+        return left, right, self.pair_scale * (left + right), self.pair_scale * (left - right)
+
     def soft_counts(self, channel: Any, level: Any, steady: Any) -> list[tuple[Any, Any]]:
         """Count holes, softly.
 
@@ -151,6 +159,32 @@ class OffsetEvidence(keras.layers.Layer):
         """
         return [ops.matmul(hits * weight, bands) for hits, weight in self.soft_counts(channel, level, steady)]
 
+    def frame_counts(self, frames: Any) -> list[Any]:
+        """Count in frames that are read one by one.
+
+        Args:
+            frames: (2, frames, places, window), neighbours in time next to each other.
+
+        Returns:
+            For each statistic the counts of all frames but the first and the last: (frames - 2, places).
+        """
+        count, places = frames.shape[1], frames.shape[2]
+        pair = self.frame_coefficients(ops.reshape(frames, (2, -1, self.window)))
+        pair = ops.reshape(pair, (2, count, places, -1))
+        bands = ops.convert_to_tensor(band_matrix(self.positions(), self.band_edges))
+        counts: list[Any] = [0.0] * self.statistics
+        for channel in self.channels_of(pair):
+            power = ops.square(channel)
+            # From the frames before and after, so that no offset is measured by itself.
+            around = ops.mean(power, axis=1, keepdims=True)
+            around = 0.5 * (around[:-2] + around[2:])
+            energy = ops.matmul(power[1:-1], bands) / (ops.matmul(around, bands) + 1e-6)
+            audible = ops.minimum(energy / AUDIBLE_SHARE, 1.0)
+            steady = ops.ones_like(around)
+            for statistic, found in enumerate(self.band_counts(channel[1:-1], ops.sqrt(around), steady, bands)):
+                counts[statistic] += ops.sum(audible * found, axis=-1)
+        return counts
+
     def stabilised(self, statistic: int, counts: Any) -> Any:
         """Return counts of single frames on a scale on which no single frame decides; the same shape."""
         return ops.sqrt(counts + QUIET_COUNT) if statistic < self.hole_statistics else counts
@@ -158,10 +192,9 @@ class OffsetEvidence(keras.layers.Layer):
     def _one_stretch(self, stretch: Any) -> Any:
         """(m, 2) -> (offsets + 2, statistics * CHANNELS * BANDS): counts, sum of w^2, sum of w."""
         pair = self.coefficients(ops.transpose(stretch) * LSB_PER_UNIT)
-        left, right = pair[0], pair[1]
         bands = ops.convert_to_tensor(band_matrix(self.positions(), self.band_edges))
         rows: list[list[Any]] = [[] for _ in range(self.statistics)]
-        for channel in (left, right, self.pair_scale * (left + right), self.pair_scale * (left - right)):
+        for channel in self.channels_of(pair):
             power = ops.square(channel)
             level = ops.sqrt(ops.mean(power, axis=0))
             energy = ops.matmul(power, bands)
@@ -177,12 +210,29 @@ class OffsetEvidence(keras.layers.Layer):
                 rows[statistic].append(ops.concatenate([count, squares, total], axis=0))
         return ops.concatenate([row for statistic in rows for row in statistic], axis=-1)
 
-    def call(self, inputs: Any) -> Any:
-        """Return the evidence and, in the last row, the weight of one hit."""
-        stretches = pick_stretches(inputs, self.hop(), self.needed, self.stretches, even=self.even)
+    def at_own_rate(self, found: Callable[[], Any], rate: Any, shape: tuple[int, ...]) -> Any:
+        """Return ``found()``, of that shape, or zeros where ``rate`` () is not ``rate_hz``."""
+        return ops.cond(ops.equal(rate, self.rate_hz), found, lambda: ops.zeros(shape, "float32"))
+
+    def call(self, samples: Any, rates: Any = None) -> Any:
+        """Return the evidence and, in the last row, the weight of one hit.
+
+        Args:
+            samples: (b, n, 2).
+            rates: (b,), in hertz; where a layer has a ``rate_hz``, rows of others are zeros and cost nothing.
+        """
+        stretches = pick_stretches(samples, self.hop(), self.needed, self.stretches, even=self.even)
         length = stretches.shape[2]
         # One stretch at a time: all offsets of a whole batch would take gigabytes.
-        rows = ops.map(self._one_stretch, ops.reshape(stretches, (-1, length, 2)))
+        flat = ops.reshape(stretches, (-1, length, 2))
+        if rates is None or self.rate_hz is None:
+            rows = ops.map(self._one_stretch, flat)
+        else:
+            zeros = (self.offsets + 2, self.searched_statistics() * self.cells[0] * self.cells[1])
+            rows = ops.map(
+                lambda row: self.at_own_rate(lambda: self._one_stretch(row[0]), row[1], zeros),
+                (flat, ops.repeat(rates, self.stretches)),
+            )
         # Stretches go to the halves in turn, so that both hear the whole segment.
         statistics, (bands, channels) = self.searched_statistics(), self.cells
         shape = (self.stretches // HALVES, HALVES, self.offsets + 2, statistics, channels, bands)
@@ -200,9 +250,12 @@ class OffsetEvidence(keras.layers.Layer):
         """Return how many statistics ``call`` counts; following counts all."""
         return self.statistics
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, samples_shape: tuple[int | None, ...], rates_shape: tuple[int | None, ...] | None = None
+    ) -> tuple[int | None, ...]:
         """(b, n, 2) -> (b, statistics * HALVES, offsets + 1, BANDS, CHANNELS)."""
-        return (input_shape[0], self.searched_statistics() * HALVES, self.offsets + 1, *self.cells)
+        del rates_shape
+        return (samples_shape[0], self.searched_statistics() * HALVES, self.offsets + 1, *self.cells)
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor takes."""

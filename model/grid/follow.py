@@ -11,8 +11,8 @@ import keras
 from keras import ops
 
 from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
-from model.grid.constants import AUDIBLE_SHARE, BESIDE, LSB_PER_UNIT
-from model.grid.evidence import HALVES, OffsetEvidence, band_matrix
+from model.grid.constants import BESIDE, LSB_PER_UNIT
+from model.grid.evidence import HALVES, OffsetEvidence
 from model.grid.grids import evidence_layers
 from model.grid.names import GRIDS, RESAMPLED
 from model.grid.other_rate import OtherRate
@@ -44,9 +44,9 @@ class FollowedFrames(keras.layers.Layer):
         layer = keras.saving.deserialize_keras_object(evidence) if isinstance(evidence, dict) else evidence
         self._evidence: OffsetEvidence = layer
 
-    def build(self, samples_shape: tuple[int | None, ...], offsets_shape: tuple[int | None, ...]) -> None:
+    def build(self, *shapes: tuple[int | None, ...]) -> None:
         """Nothing is trained, here or in the evidence layer."""
-        del samples_shape, offsets_shape
+        del shapes
         self._evidence.built = self.built = True
 
     def _frames(self, samples: Any, offset: Any) -> Any:
@@ -70,25 +70,10 @@ class FollowedFrames(keras.layers.Layer):
             sets.append(cut[..., : grid.window])
         return ops.stack(sets, axis=2)
 
-    def _one_segment(self, row: Any) -> Any:
+    def _one_segment(self, samples: Any, offset: Any) -> Any:
         """(n, 2) and () -> (STATISTICS, HALVES, 2)."""
         grid = self._evidence
-        frames = self._frames(*row)
-        count, beside = frames.shape[1], frames.shape[2] - 1
-        pair = grid.frame_coefficients(ops.reshape(frames, (2, -1, grid.window)))
-        pair = ops.reshape(pair, (2, count, beside + 1, -1))
-        bands = ops.convert_to_tensor(band_matrix(grid.positions(), grid.band_edges))
-        left, right = pair[0], pair[1]
-        counts: list[Any] = [0.0] * grid.statistics
-        for channel in (left, right, grid.pair_scale * (left + right), grid.pair_scale * (left - right)):
-            power = ops.square(channel)
-            around = ops.mean(power, axis=1, keepdims=True)
-            around = 0.5 * (around[:-2] + around[2:])
-            energy = ops.matmul(power[1:-1], bands) / (ops.matmul(around, bands) + 1e-6)
-            audible = ops.minimum(energy / AUDIBLE_SHARE, 1.0)
-            steady = ops.ones_like(around)
-            for statistic, found in enumerate(grid.band_counts(channel[1:-1], ops.sqrt(around), steady, bands)):
-                counts[statistic] += ops.sum(audible * found, axis=-1)
+        counts = grid.frame_counts(self._frames(samples, offset))
         rows = [self._compared(grid.stabilised(index, found)) for index, found in enumerate(counts)]
         rows += [ops.zeros_like(rows[0])] * (STATISTICS - len(rows))
         return ops.stack(rows)
@@ -102,15 +87,25 @@ class FollowedFrames(keras.layers.Layer):
         halves = ops.reshape(ops.stack([counts[:, 0] - mean, apart * (1.0 + 1.0 / number)], axis=-1), (HALVES, -1, 2))
         return ops.sum(halves, axis=1) + ops.convert_to_tensor([0.0, _SMALLEST_SPREAD])
 
-    def call(self, samples: Any, offsets: Any) -> Any:
-        """Return differences and variances of each row's segment at its offset."""
-        return ops.map(self._one_segment, (samples, ops.cast(offsets, "int32")))
+    def call(self, samples: Any, offsets: Any, rates: Any = None) -> Any:
+        """Return differences and variances of each row's segment at its offset; ``rates`` as of ``OffsetEvidence``."""
+        grid, offsets = self._evidence, ops.cast(offsets, "int32")
+        if rates is None or grid.rate_hz is None:
+            return ops.map(lambda row: self._one_segment(*row), (samples, offsets))
+        shape = (STATISTICS, HALVES, 2)
+        return ops.map(
+            lambda row: grid.at_own_rate(lambda: self._one_segment(row[0], row[1]), row[2], shape),
+            (samples, offsets, rates),
+        )
 
     def compute_output_shape(
-        self, samples_shape: tuple[int | None, ...], offsets_shape: tuple[int | None, ...]
+        self,
+        samples_shape: tuple[int | None, ...],
+        offsets_shape: tuple[int | None, ...],
+        rates_shape: tuple[int | None, ...] | None = None,
     ) -> tuple[int | None, ...]:
         """(b, n, 2) and (b,) -> (b, STATISTICS, HALVES, 2)."""
-        del offsets_shape
+        del offsets_shape, rates_shape
         return (samples_shape[0], STATISTICS, HALVES, 2)
 
     def get_config(self) -> dict[str, Any]:
@@ -139,7 +134,7 @@ def build_follower(segment_samples: int = SEGMENT_SAMPLES, effort: float = 1.0) 
     other = OtherRate(name="followed_at_the_other_rate")(samples, rate)
     found = [
         FollowedFrames(layer, effort, name=f"followed_{name}")(
-            other if name in RESAMPLED else samples, offsets[:, index]
+            other if name in RESAMPLED else samples, offsets[:, index], rate if layer.rate_hz else None
         )
         for index, (name, layer) in enumerate(evidence_layers().items())
     ]

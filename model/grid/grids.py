@@ -1,6 +1,7 @@
 """The layer of each frame grid, and how many stretches of a segment it searches."""
 
 from model.grid.celt import ResampledCeltEvidence
+from model.grid.celt_lattice import CeltLatticeEvidence
 from model.grid.constants import (
     AAC_HOP,
     AAC_KBD_ALPHA,
@@ -54,6 +55,8 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         "mp3_short": ShortHybridEvidence(stretches(32), name="grid_mp3_short"),
         "opus_44k1": ResampledCeltEvidence(stretches(12), name="grid_opus_44k1"),
         "opus_48k": celt_at_48k(stretches(4), name="grid_opus_48k"),
+        "opus_44k1_lattice": CeltLatticeEvidence(44_100, stretches(16), name="grid_opus_44k1_lattice"),
+        "opus_48k_lattice": CeltLatticeEvidence(48_000, stretches(16), name="grid_opus_48k_lattice"),
         "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", stretches(8), name="grid_vorbis"),
         "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", stretches(32), name="grid_vorbis_short"),
         "wma": MDCTEvidence(WMA_HOP, "sine", stretches(2), name="grid_wma"),

@@ -21,6 +21,8 @@ FAMILY_OF_GRID: Final[Mapping[str, str | None]] = {
     "mp3_short": "mp3",
     "opus_44k1": "opus",
     "opus_48k": "opus",
+    "opus_44k1_lattice": "opus",
+    "opus_48k_lattice": "opus",
     "vorbis": "vorbis",
     "vorbis_short": "vorbis",
     "wma": "wma",

@@ -75,10 +75,9 @@ class PowerLattice(OffsetEvidence):
     def _one_stretch(self, stretch: Any) -> Any:
         """(m, 2) -> (offsets + 2, CHANNELS * bands): counts, and twice what makes one hit of them."""
         pair = self.coefficients(ops.transpose(stretch) * LSB_PER_UNIT)
-        left, right = pair[0], pair[1]
         bands = ops.convert_to_tensor(band_matrix(self.positions(), self.band_edges))
         rows = []
-        for channel in (left, right, self.pair_scale * (left + right), self.pair_scale * (left - right)):
+        for channel in self.channels_of(pair):
             level = ops.sqrt(ops.mean(ops.square(channel), axis=0))
             count = self.in_order(self.band_counts(channel, level, None, bands)[0])
             hit = ops.ones_like(count[:1])

@@ -34,7 +34,7 @@ def build_grid_search(segment_samples: int = SEGMENT_SAMPLES, effort: float = 1.
     other = OtherRate(name="searched_at_the_other_rate")(samples, rate)
     rows = []
     for name, layer in evidence_layers(effort).items():  # in the order of `names.GRIDS`
-        evidence = layer(other if name in RESAMPLED else samples)
+        evidence = layer(other if name in RESAMPLED else samples, rate if layer.rate_hz else None)
         scores = OffsetScores(dtype="float32", name=f"scores_{name}")(evidence)
         rows.append(keras.layers.Flatten(dtype="float32", name=f"row_{name}")(scores))
     joined = keras.layers.Concatenate(axis=1, dtype="float32", name="grid_scores")(rows)

@@ -46,7 +46,7 @@ def original() -> NDArray[np.int16]:
     return _rounded(0.5 * mix / np.abs(mix).max())
 
 
-def _encoder(pcm: NDArray[np.int16], folder: Path) -> Encode:
+def encoder_of(pcm: NDArray[np.int16], folder: Path) -> Encode:
     """Return a function: ffmpeg arguments and a shift to a decoded segment (1, n, 2)."""
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
 
@@ -67,14 +67,14 @@ def _encoder(pcm: NDArray[np.int16], folder: Path) -> Encode:
 @pytest.fixture(scope="session")
 def encode(original: NDArray[np.int16], tmp_path_factory: pytest.TempPathFactory) -> Encode:
     """Return the encoder of the dense stereo."""
-    return _encoder(original, tmp_path_factory.mktemp("encodings"))
+    return encoder_of(original, tmp_path_factory.mktemp("encodings"))
 
 
 @pytest.fixture(scope="session")
 def encode_drums(tmp_path_factory: pytest.TempPathFactory) -> Encode:
     """Return the encoder of drum hits with silence between, which encoders cut into short blocks."""
     pcm = _rounded(drum_machine(24, loops=2).astype(np.float64))
-    return _encoder(pcm, tmp_path_factory.mktemp("drums"))
+    return encoder_of(pcm, tmp_path_factory.mktemp("drums"))
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +92,7 @@ def dull() -> NDArray[np.int16]:
 @pytest.fixture(scope="session")
 def encode_dull(dull: NDArray[np.int16], tmp_path_factory: pytest.TempPathFactory) -> Encode:
     """Return the encoder of the dull recording, which leaves few holes."""
-    return _encoder(dull, tmp_path_factory.mktemp("dull"))
+    return encoder_of(dull, tmp_path_factory.mktemp("dull"))
 
 
 @pytest.fixture(scope="session")

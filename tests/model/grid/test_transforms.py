@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.errors import ModelError
 from model.grid.celt import ResampledCeltEvidence
-from model.grid.combine import FINENESS
+from model.grid.celt_lattice import CeltLatticeEvidence
 from model.grid.constants import CELT_PREEMPHASIS, MPEG_SUBBANDS, MPEG_TAPS
 from model.grid.dts import DTSEvidence
 from model.grid.errors import GridError
@@ -20,7 +20,6 @@ from model.grid.lattice import AC3LatticeEvidence
 from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEvidence
 from model.grid.mpeg_prototype import analysis_matrix
-from model.grid.names import GRIDS
 from model.grid.power_lattice import AACLatticeEvidence, MP3LatticeEvidence
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import celt, kaiser_bessel_derived, named, power_sine, sine
@@ -54,6 +53,7 @@ def test_an_unknown_window_is_refused() -> None:
         AC3LatticeEvidence,
         AACLatticeEvidence,
         MP3LatticeEvidence,
+        lambda n: CeltLatticeEvidence(48_000, n),
     ],
 )
 def test_an_odd_number_of_stretches_is_refused(make: Callable[[int], OffsetEvidence]) -> None:
@@ -171,9 +171,11 @@ def test_preemphasis_is_undone_in_the_level() -> None:
     assert strongest == pytest.approx(2 * flat, rel=0.1)
 
 
-@pytest.mark.parametrize(
-    "grid", [grid for grid in GRIDS if FINENESS[grid] == 1]
-)  # others are not searched frame by frame
+# Others are not searched frame by frame, or not followed line by line.
+_BY_LINE = [grid for grid, layer in evidence_layers(0.0).items() if layer.fineness == 1 and layer.rate_hz is None]
+
+
+@pytest.mark.parametrize("grid", _BY_LINE)
 def test_a_frame_by_itself_is_the_row_of_its_offset(grid: str) -> None:
     """Guards following: the offset that the search named must be the one whose frames are read, line by line."""
     layer = evidence_layers(0.0)[grid]
