@@ -66,6 +66,11 @@ def _elsewhere(network: keras.Model, folder: Path | None, label: str) -> list[Sc
     return _score(network, folder, folder.parent / SEARCH_FOLDER, "test", label) if folder else []
 
 
+def _by_track(folder: Path | None) -> dict[str, BenchTrack]:
+    """Return a further bench folder's recordings by their track."""
+    return {bench.track.id: bench for bench in load_bench(folder, "test")} if folder else {}
+
+
 def run_evaluation(inputs: Inputs) -> dict[str, Any]:
     """Evaluate an artefact on the test split; write Markdown, JSON, decisions and pictures to ``inputs.reports``."""
     work, artefact = inputs.work, load_artefact(inputs.model_dir)
@@ -86,7 +91,7 @@ def run_evaluation(inputs: Inputs) -> dict[str, Any]:
     figures["targets"] = targets.against(judged, true)
     figures["conditions"] = targets.by_condition(judged)
     figures["further_true"] = {**further.true_recordings(true), "looked_at": proofs}
-    figures["further_decodes"] = further.decodes(further_decodes)
+    figures["further_decodes"] = further.decodes(further_decodes, _by_track(inputs.true_recordings))
     figures["ablations"] = ablation.ablate(calibration_items(work, artefact.spectrogram), [*bench_items, *trials])
     others = {name: decisions.read(path) for name, path in (inputs.compared or {}).items()}
     # One table each: detectors were not all run on the same items.

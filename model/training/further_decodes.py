@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.constants import SEGMENT_SAMPLES
 from model.training import codecs
@@ -20,6 +19,7 @@ from model.training.bench import DELIVERED_48K_SHARE, INDEX, BenchTrack, Item
 from model.training.chance import happens
 from model.training.progress import Progress
 from model.training.round_trip import RoundTripError, round_trip
+from model.training.unchanged import sixteen_bit
 
 ENCODINGS: Final = (
     "aac-aac-256",
@@ -48,18 +48,10 @@ def chosen(clips: Sequence[BenchTrack], number: int, rng: np.random.Generator) -
     return [group[int(rng.integers(len(group)))] for group in lot]
 
 
-def _sixteen_bit(clip: BenchTrack) -> NDArray[np.int16]:
-    """Return the clip as encoders take it: deeper ones are rounded."""
-    pcm = clip.samples(clip.items[0])
-    if pcm.dtype == np.int16:
-        return np.ascontiguousarray(pcm, dtype=np.int16)
-    return np.clip(np.round(pcm / 65_536.0), -32_768, 32_767).astype(np.int16)
-
-
 def _build_one(clip: BenchTrack, folder: Path, rng: np.random.Generator) -> int:
     """Encode a clip and write what comes back; return how many encodings failed."""
     folder.mkdir(parents=True, exist_ok=True)
-    pcm, length = _sixteen_bit(clip), _SEGMENTS * SEGMENT_SAMPLES
+    pcm, length = sixteen_bit(clip.samples(clip.items[0])), _SEGMENTS * SEGMENT_SAMPLES
     wanted = [encoding for encoding in (*codecs.table(), *codecs.forced_table()) if encoding.name in ENCODINGS]
     items: list[Item] = []
     for encoding in wanted:
