@@ -78,7 +78,7 @@ def further_decodes(figures: Mapping[str, Any] | None) -> str:
                 row["reject"],
                 row["review"],
                 row["accept"],
-                row.get("not_found_but_nearly_lossless", "–"),
+                row.get("not_found_but_nearly_lossless", "n/a"),
                 percent(row["reject"] / row["n"]),
                 f"{percent(row['low'])} to {percent(row['high'])}",
             )

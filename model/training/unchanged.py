@@ -1,6 +1,6 @@
-"""How much of a recording a round trip left as it was: a decode that equals its original has no lossy history to find."""
+"""How much of a recording a round trip left as it was: in a decode that equals its original there is nothing to find."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ NEARLY_LOSSLESS: Final = 0.8
 """Share of unchanged samples."""
 
 
-def sixteen_bit(pcm: NDArray[np.signedinteger]) -> NDArray[np.int16]:
+def sixteen_bit(pcm: NDArray[np.signedinteger[Any]]) -> NDArray[np.int16]:
     """Return samples as encoders take them: deeper ones (int32, full scale) are rounded."""
     if pcm.dtype == np.int16:
         return np.ascontiguousarray(pcm, dtype=np.int16)

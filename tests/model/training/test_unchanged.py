@@ -9,7 +9,7 @@ from model.training.unchanged import NEARLY_LOSSLESS, sixteen_bit, unchanged_sha
 
 @pytest.fixture(scope="module")
 def original() -> NDArray[np.int16]:
-    """A beat that comes again every 10,000 samples, over a little noise: the wrong place looks much like the right one."""
+    """A beat that comes again every 10,000 samples, over a little noise: wrong places look much like the right one."""
     rng = np.random.default_rng(1)
     beat = np.tile(rng.integers(-9_000, 9_000, (10_000, 2)), (5, 1))
     return np.asarray(beat + rng.integers(-30, 31, beat.shape), dtype=np.int16)
