@@ -1,4 +1,4 @@
-"""How much of a recording a round trip left as it was: in a decode that equals its original there is nothing to find."""
+"""How much of a recording a round trip left as it was: in a decode that equals its original nothing is to be found."""
 
 from typing import Any, Final
 
