@@ -10,7 +10,6 @@ from keras import ops
 
 from model.grid.celt_kernel import COMB_REACH, LONGEST_PERIOD, SHORTEST_PERIOD, comb_filters
 from model.grid.constants import CELT_HOP, CELT_PREEMPHASIS
-from model.grid.stretches import every_offset
 
 GAIN_STEP: Final = 3.0 / 32.0
 PERIODS: Final = 2
@@ -76,9 +75,11 @@ class PitchFilter:
         return channels[..., self.history : channels.shape[-1] - self.ahead]
 
     def added(self, channels: Any, period: Any) -> Any:
-        """Return what a period (), counted from the shortest, adds at gain 1: (2, m) -> (2, m - history - ahead)."""
-        length = channels.shape[1] - self.history - self.ahead
+        """Return what a period (), from the shortest on, adds at gain 1: (..., m) -> (..., m - history - ahead)."""
+        length = channels.shape[-1] - self.history - self.ahead
+        size = length + COMB_REACH - 1
         start = self.history - ops.take(ops.convert_to_tensor(self._delays), period)
-        cut = ops.take(channels, start + ops.arange(length + COMB_REACH - 1, dtype="int32"), axis=1)
+        cut = ops.take(channels, start + ops.arange(size, dtype="int32"), axis=-1)
         taps = ops.take(ops.convert_to_tensor(self._combs), period, axis=0)
-        return ops.matmul(every_offset(cut, length, COMB_REACH), taps[:, None])[..., 0]
+        rows = ops.conv(ops.reshape(cut, (-1, size, 1)), taps[:, None, None], data_format="channels_last")
+        return ops.reshape(rows, (*channels.shape[:-1], length))
