@@ -40,11 +40,12 @@ def left_running(mark: str) -> list[str]:
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(900)  # three minutes on two free cores, half of them compiling; other work doubles it
 def test_demo_judges_every_clip() -> None:
     """From Kafka's start to the table: every clip has a verdict, on screen and in the file, and all is stopped."""
     mark = uuid4().hex
     with start(mark) as demo:
-        output, errors = demo.communicate(timeout=280)
+        output, errors = demo.communicate(timeout=840)
     assert demo.returncode == 0, errors
     lines = (REPOSITORY / "runs/demo/verdicts.jsonl").read_text().splitlines()
     clips = sorted(path.name for path in (REPOSITORY / "demo/clips").glob("*.flac"))
