@@ -56,12 +56,14 @@ def kernel() -> NDArray[np.complex128]:
     return matrix / np.sqrt((matrix.real**2).sum(axis=0))
 
 
-def lattice_kernel(step: float, lines: NDArray[np.intp]) -> NDArray[np.float32]:
+@functools.cache
+def lattice_kernel(step: float, lines: tuple[int, ...]) -> NDArray[np.float32]:
     """Return CELT's own lines, of unit noise gain before the pre-emphasis: shape (samples, lines)."""
     phase = 0.0 if step == 1.0 else LIBOPUS_PHASE
-    return (np.sqrt(2.0 / CELT_HOP) * _transform(step, phase, lines).real).astype(np.float32)
+    return (np.sqrt(2.0 / CELT_HOP) * _transform(step, phase, np.array(lines)).real).astype(np.float32)
 
 
+@functools.cache
 def comb_filters(step: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Return what the pitch filter adds for each period, as taps over samples and where they begin.
 

@@ -32,9 +32,9 @@ _SEARCHED_GAINS: Final = (6, 7)
 _FOLLOWED_GAINS: Final = (3, 4, 5, 6, 7)
 
 
-def _lines() -> Any:
-    """Return the lines in the order that ``ops.split`` wants: all vectors' first ones, then all second ones, ..."""
-    return np.arange(_EDGES[0], _EDGES[-1]).reshape(-1, _VECTOR).T.reshape(-1)
+_FIRSTS: Final = np.arange(_EDGES[0], _EDGES[-1], _VECTOR)  # lines with which vectors begin
+# In the order that ``ops.split`` wants: all vectors' first lines, then all second ones, and so on.
+_LINES: Final = tuple(int(first) + later for later in range(_VECTOR) for first in _FIRSTS)
 
 
 @keras.saving.register_keras_serializable("lossgate")
@@ -54,12 +54,12 @@ class CeltLatticeEvidence(OffsetEvidence):
         self.rate_hz = rate_hz
         self.offsets = CELT_HOP if rate_hz == ANALYSIS_RATES_HZ[1] else CELT_HOP_AT_44K1
         self._pitch = PitchFilter(self.offsets / CELT_HOP)
-        self._kernel = lattice_kernel(self.offsets / CELT_HOP, _lines())
-        self.window = self._pitch.history + len(self._kernel) + self._pitch.ahead
+        kernel = lattice_kernel(self.offsets / CELT_HOP, _LINES)
+        self._kernel, self._under = ops.convert_to_tensor(kernel), len(kernel)
+        self.window = self._pitch.history + self._under + self._pitch.ahead
         self.needed = self.window + self.offsets - 1
-        firsts = _lines()[: _lines().size // _VECTOR]
-        self._bands = np.eye(len(_EDGES) - 1, dtype=np.float32)[np.searchsorted(_EDGES, firsts, side="right") - 1]
-        centres = np.pi / CELT_HOP * (firsts + _VECTOR / 2)
+        self._bands = np.eye(len(_EDGES) - 1, dtype=np.float32)[np.searchsorted(_EDGES, _FIRSTS, side="right") - 1]
+        centres = np.pi / CELT_HOP * (_FIRSTS + _VECTOR / 2)
         self._noise = np.abs(1.0 - CELT_PREEMPHASIS * np.exp(-1j * centres)).astype(np.float32)
 
     def near(self, pair: Any) -> Any:
@@ -110,7 +110,7 @@ class CeltLatticeEvidence(OffsetEvidence):
         channels = ops.transpose(stretch)[:, : self.needed] * LSB_PER_UNIT
 
         def lines_of(samples: Any) -> Any:
-            return ops.matmul(every_offset(samples, self.offsets, len(self._kernel)), self._kernel)
+            return ops.matmul(every_offset(samples, self.offsets, self._under), self._kernel)
 
         periods = self._pitch.likely_periods(channels)
         added = [lines_of(self._pitch.added(channels, periods[index])) for index in range(PERIODS)]

@@ -210,9 +210,27 @@ class OffsetEvidence(keras.layers.Layer):
                 rows[statistic].append(ops.concatenate([count, squares, total], axis=0))
         return ops.concatenate([row for statistic in rows for row in statistic], axis=-1)
 
-    def at_own_rate(self, found: Callable[[], Any], rate: Any, shape: tuple[int, ...]) -> Any:
-        """Return ``found()``, of that shape, or zeros where ``rate`` () is not ``rate_hz``."""
-        return ops.cond(ops.equal(rate, self.rate_hz), found, lambda: ops.zeros(shape, "float32"))
+    def each_at_own_rate(
+        self, found: Callable[..., Any], rows: tuple[Any, ...], rates: Any, shape: tuple[int, ...]
+    ) -> Any:
+        """Return ``found`` of each row, of that shape, or zeros where its rate is not ``rate_hz``: (b, *shape).
+
+        Args:
+            found: takes one row's part of each of ``rows``.
+            rows: each (b, ...).
+            rates: (b,), in hertz, or None: then, and where the layer has no ``rate_hz``, no row is left out.
+            shape: of what is found in a row.
+        """
+        if rates is None or self.rate_hz is None:
+            return ops.map(lambda row: found(*row), rows)
+
+        def or_zeros(row: Any) -> Any:
+            *parts, rate = row
+            return ops.cond(
+                ops.equal(rate, self.rate_hz), lambda: found(*parts), lambda: ops.zeros(shape, dtype="float32")
+            )
+
+        return ops.map(or_zeros, (*rows, rates))
 
     def call(self, samples: Any, rates: Any = None) -> Any:
         """Return the evidence and, in the last row, the weight of one hit.
@@ -223,18 +241,15 @@ class OffsetEvidence(keras.layers.Layer):
         """
         stretches = pick_stretches(samples, self.hop(), self.needed, self.stretches, even=self.even)
         length = stretches.shape[2]
-        # One stretch at a time: all offsets of a whole batch would take gigabytes.
-        flat = ops.reshape(stretches, (-1, length, 2))
-        if rates is None or self.rate_hz is None:
-            rows = ops.map(self._one_stretch, flat)
-        else:
-            zeros = (self.offsets + 2, self.searched_statistics() * self.cells[0] * self.cells[1])
-            rows = ops.map(
-                lambda row: self.at_own_rate(lambda: self._one_stretch(row[0]), row[1], zeros),
-                (flat, ops.repeat(rates, self.stretches)),
-            )
-        # Stretches go to the halves in turn, so that both hear the whole segment.
         statistics, (bands, channels) = self.searched_statistics(), self.cells
+        # One stretch at a time: all offsets of a whole batch would take gigabytes.
+        rows = self.each_at_own_rate(
+            self._one_stretch,
+            (ops.reshape(stretches, (-1, length, 2)),),
+            None if rates is None else ops.repeat(rates, self.stretches),
+            (self.offsets + 2, statistics * channels * bands),
+        )
+        # Stretches go to the halves in turn, so that both hear the whole segment.
         shape = (self.stretches // HALVES, HALVES, self.offsets + 2, statistics, channels, bands)
         rows = ops.sum(ops.reshape(rows, (-1, *shape)), axis=1)
         rows = ops.transpose(rows, (0, 3, 1, 2, 5, 4))

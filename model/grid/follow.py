@@ -89,14 +89,8 @@ class FollowedFrames(keras.layers.Layer):
 
     def call(self, samples: Any, offsets: Any, rates: Any = None) -> Any:
         """Return differences and variances of each row's segment at its offset; ``rates`` as of ``OffsetEvidence``."""
-        grid, offsets = self._evidence, ops.cast(offsets, "int32")
-        if rates is None or grid.rate_hz is None:
-            return ops.map(lambda row: self._one_segment(*row), (samples, offsets))
-        shape = (STATISTICS, HALVES, 2)
-        return ops.map(
-            lambda row: grid.at_own_rate(lambda: self._one_segment(row[0], row[1]), row[2], shape),
-            (samples, offsets, rates),
-        )
+        rows = samples, ops.cast(offsets, "int32")
+        return self._evidence.each_at_own_rate(self._one_segment, rows, rates, (STATISTICS, HALVES, 2))
 
     def compute_output_shape(
         self,

@@ -32,7 +32,8 @@ class PitchFilter:
         combs, delays = comb_filters(step)
         self.history = int(delays.max())
         self.ahead = max(0, COMB_REACH - 1 - int(delays.min()))
-        self._combs, self._delays = combs, delays
+        # Tensors, not arrays: graphs refer to them, where each would hold copies of an array.
+        self._combs, self._delays = ops.convert_to_tensor(combs), ops.convert_to_tensor(delays)
 
     def likely_periods(self, channels: Any) -> Any:
         """Return the periods of the frame in the middle: left and right (2, m) -> (PERIODS,), as ``added`` takes them.
@@ -78,8 +79,8 @@ class PitchFilter:
         """Return what a period (), from the shortest on, adds at gain 1: (..., m) -> (..., m - history - ahead)."""
         length = channels.shape[-1] - self.history - self.ahead
         size = length + COMB_REACH - 1
-        start = self.history - ops.take(ops.convert_to_tensor(self._delays), period)
+        start = self.history - ops.take(self._delays, period)
         cut = ops.take(channels, start + ops.arange(size, dtype="int32"), axis=-1)
-        taps = ops.take(ops.convert_to_tensor(self._combs), period, axis=0)
+        taps = ops.take(self._combs, period, axis=0)
         rows = ops.conv(ops.reshape(cut, (-1, size, 1)), taps[:, None, None], data_format="channels_last")
         return ops.reshape(rows, (*channels.shape[:-1], length))

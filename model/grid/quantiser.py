@@ -95,12 +95,14 @@ def _scores(
     count = (len(samples) - first - layer.window) // hop
     starts = first + hop * np.unique(np.linspace(0, count - 1, most).astype(int))
     frames = np.stack([samples[start : start + layer.window].T for start in starts], axis=1) * np.float32(LSB_PER_UNIT)
-    left, right = np.asarray(layer.frame_coefficients(ops.convert_to_tensor(frames)), dtype=np.float64)
+    pair = np.asarray(layer.frame_coefficients(ops.convert_to_tensor(frames)), dtype=np.float64)
     positions = layer.positions()
     inside = [(positions >= low) & (positions < high) for low, high in itertools.pairwise(bands)]
-    channels = (left, right, np.sqrt(0.5) * (left + right), np.sqrt(0.5) * (left - right))
     return np.array(
-        [np.concatenate([band_scores(lines[:, lying]) for lying in inside if lying.any()]) for lines in channels]
+        [
+            np.concatenate([band_scores(lines[:, lying]) for lying in inside if lying.any()])
+            for lines in layer.channels_of(pair)
+        ]
     )
 
 

@@ -95,7 +95,7 @@ def test_the_kernel_is_celts_transform() -> None:
     at = np.round(layer.positions() * 960 - 0.5).astype(int)
     samples = np.random.default_rng(8).standard_normal((2, layer.needed)).astype(np.float32)
     wanted = np.stack([_array(layer.in_order(channel)) for channel in _array(layer.coefficients(samples))])
-    kernel = lattice_kernel(1.0, at)
+    kernel = lattice_kernel(1.0, tuple(at.tolist()))
     gain = np.abs(1.0 - CELT_PREEMPHASIS * np.exp(-1j * np.pi * (at + 0.5) / 960))
     offset = 500
     first = offset + 420 - 33  # the kernel begins with what its first sample is read from
