@@ -19,6 +19,8 @@ MPEG_SUBBANDS: Final = 32  # ISO/IEC 11172-3, layers I to III
 MPEG_TAPS: Final = 512  # length of the polyphase prototype
 DTS_SUBBANDS: Final = 32  # ETSI TS 102 114
 DTS_TAPS: Final = 512
+SBC_SUBBANDS: Final = 8  # A2DP specification 1.3, appendix B; its other number, 4, is next to unused
+SBC_TAPS: Final = 80
 
 # The KBD windows' alpha: AAC long blocks 4, AC-3 5 (the standards).
 AAC_KBD_ALPHA: Final = 4.0

@@ -87,6 +87,8 @@ class OffsetEvidence(keras.layers.Layer):
     even = False
     """Whether stretches are searched where the sound is even, not only loud; see ``pick_stretches``."""
     pair_scale = 0.5**0.5  # mid and side keep the unit noise gain
+    is_followed = True
+    """Whether its candidates are (``model.grid.follow``), or the search alone says what there is."""
     rate_hz: int | None = None
     """Of the only segments that are searched, where others can't have this grid."""
 

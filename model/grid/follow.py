@@ -120,7 +120,7 @@ def build_follower(segment_samples: int = SEGMENT_SAMPLES, effort: float = 1.0) 
     Returns:
         A model from ``followed`` (b, n, 2) float32 in [-1, 1], ``offsets`` (b, len(GRIDS)) int32, from the start of
         the segment and below each grid's frame, and ``rate_hz`` (b,) int32 to ``frames`` (b, len(GRIDS), STATISTICS,
-        HALVES, 2).
+        HALVES, 2), zeros where a grid is not followed.
     """
     samples = keras.Input((segment_samples, SEGMENT_CHANNELS), dtype="float32", name="followed")
     offsets = keras.Input((len(GRIDS),), dtype="int32", name="offsets")
@@ -130,8 +130,11 @@ def build_follower(segment_samples: int = SEGMENT_SAMPLES, effort: float = 1.0) 
         FollowedFrames(layer, effort, name=f"followed_{name}")(
             other if name in RESAMPLED else samples, offsets[:, index], rate if layer.rate_hz else None
         )
+        if layer.is_followed
+        else None
         for index, (name, layer) in enumerate(evidence_layers().items())
     ]
-    frames = ops.stack(found, axis=1)
+    nothing = ops.zeros_like(found[0])
+    frames = ops.stack([nothing if one is None else one for one in found], axis=1)
     inputs = {"followed": samples, "offsets": offsets, "rate_hz": rate}
     return keras.Model(inputs, {"frames": frames}, name=FOLLOWER_NAME)

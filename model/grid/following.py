@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import COLUMNS, FINENESS, NEIGHBOURS, SHAPES, TELLING_OFFSETS, Table, place
+from model.grid.combine import COLUMNS, FEW_OFFSETS_SPREAD, FINENESS, NEIGHBOURS, SHAPES, TELLING_OFFSETS, Table, place
 from model.grid.names import GRIDS, RESAMPLED
 from model.grid.rivals import AN_EQUAL, are_rivals
 
@@ -35,9 +35,7 @@ _BEATS: Final = np.array(
 125 or 150 BPM; MP3's 12 ms where 44.1 kHz are read as 48, at 125; MP3's short blocks, a true drum machine at 21,120
 samples a beat: 7.5 sigma, 4.9 with segments that are alike scaled, 2.4 with its rivals heard as well (measured).  And
 DTS, whose 32 offsets any short period tells apart."""
-_SPREAD: Final = np.where(_FRAMES < TELLING_OFFSETS, 2.0, 1.0)[:, None]
-"""Standard deviations that chance spreads at least.  Of few offsets (MP2's, DTS' 32) content favours some of its own by
-4.4 and 5.3 in true validation recordings, where other grids reach 4.0; their decodes stand at 40 to 400 (measured)."""
+_SPREAD: Final = np.where(_FRAMES < TELLING_OFFSETS, FEW_OFFSETS_SPREAD, 1.0)[:, None]
 _USUAL_RIVAL: Final = 3.0  # standard deviations; followed Opus decodes of 20 to 120 sigma have rivals of 1.1 to 2.6
 
 

@@ -21,6 +21,7 @@ from model.grid.mdct import MDCTEvidence, celt_at_48k
 from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEvidence
 from model.grid.power_lattice import AACLatticeEvidence, MP3LatticeEvidence
 from model.grid.resampled import ResampledEvidence
+from model.grid.sbc import SBCEvidence
 
 
 def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
@@ -61,6 +62,7 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", stretches(32), name="grid_vorbis_short"),
         "wma": MDCTEvidence(WMA_HOP, "sine", stretches(2), name="grid_wma"),
         "dts": DTSEvidence(stretches(8), name="grid_dts"),
+        "sbc": SBCEvidence(stretches(2), name="grid_sbc"),
         "aac_resampled": ResampledEvidence(
             MDCTEvidence(AAC_HOP, "kbd", HALVES, alpha=AAC_KBD_ALPHA), stretches(8), name="grid_aac_resampled"
         ),

@@ -27,6 +27,7 @@ FAMILY_OF_GRID: Final[Mapping[str, str | None]] = {
     "vorbis_short": "vorbis",
     "wma": "wma",
     "dts": None,
+    "sbc": None,
     "aac_resampled": "aac",
     "ac3_resampled": "ac3",
     "mp3_resampled": "mp3",

@@ -16,8 +16,11 @@ _BLOCKS: Final[Mapping[str, int]] = {
     "mp3_lattice": 3,
     "mp3_resampled": 3,
     "mp3_short": 1,
+    "sbc": 4,
 }
 _BLOCKS_OF_OTHERS: Final = 8
+_NEIGHBOURS: Final[Mapping[str, int]] = {"sbc": 0}
+"""Where they are not ``NEIGHBOURS``: a sample beside SBC's blocks nothing is left of its lattices."""
 AN_EQUAL: Final = 0.5
 """Of what the best offset says; a lesser rival may be an earlier coding of the same track."""
 
@@ -36,4 +39,4 @@ def are_rivals(grid: str, offsets: NDArray[np.integer[Any]], best: int) -> NDArr
     frame, fineness = SHAPES[grid][-1], FINENESS[grid]
     block = frame / fineness / _BLOCKS.get(grid, _BLOCKS_OF_OTHERS)
     apart = np.abs(offsets - best) / fineness % block
-    return np.asarray(np.minimum(apart, block - apart) > NEIGHBOURS)
+    return np.asarray(np.minimum(apart, block - apart) > _NEIGHBOURS.get(grid, NEIGHBOURS))

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from model.constants import CLEAR_GRID_SCORE
 from model.grid.combine import (
+    FEW_OFFSETS_SPREAD,
     FINENESS,
+    FOLLOWED,
     SHAPES,
     TELLING_OFFSETS,
     Scores,
@@ -28,8 +30,11 @@ from model.grid.rivals import AN_EQUAL, are_rivals
 
 FOLLOWED_A_SEARCHED: Final = 2
 """Segments that are followed at most, for one that may be searched: following costs a quarter of a search."""
-_NAMES_ONLY: Final = np.array([FINENESS[grid] > 1 or SHAPES[grid][-1] < TELLING_OFFSETS for grid in GRIDS])
+_NAMES_ONLY: Final = FOLLOWED & [FINENESS[grid] > 1 or SHAPES[grid][-1] < TELLING_OFFSETS for grid in GRIDS]
 """Grids whose search names candidates and proves nothing."""
+_SPREAD: Final = np.array([FEW_OFFSETS_SPREAD if SHAPES[grid][-1] < TELLING_OFFSETS else 1.0 for grid in GRIDS])[
+    :, None
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +113,31 @@ def search_track(
         if found.best_z >= CLEAR_GRID_SCORE:
             break
     if found.best_z >= CLEAR_GRID_SCORE:
-        offsets = [found.offset_in(start) for start in begins]
-        return replace(found, segment_z=alone(scores, GRIDS[found.best_grid], found.best_statistic, offsets))
+        return _told_alone(found, scores)
     number = CANDIDATES if most is not None else CANDIDATES_EVERYWHERE
     following = Following(best_offsets(curves, number), likeness(scores, begins, rate_hz), rate_hz)
-    return _follow(following, follow, order, starts, rate_hz, most)
+    followed = _follow(following, follow, order, starts, rate_hz, most)
+    both = np.where(FOLLOWED[:, None], followed.table, found.table)
+    searched = replace(found, table=both, followed=True)
+    return replace(followed, table=both) if FOLLOWED[searched.best_grid] else _told_alone(searched, scores)
+
+
+def _told_alone(found: TrackSearch, scores: Scores) -> TrackSearch:
+    """Add what each segment's scores say alone, (k, SCORES), of the best grid's offset."""
+    offsets = [found.offset_in(start) for start in found.starts]
+    return replace(found, segment_z=alone(scores, GRIDS[found.best_grid], found.best_statistic, offsets))
 
 
 def _sure(curves: Mapping[str, Scores]) -> Table:
     """Return the table of the grids whose search proves something; the others are blank.
 
     Those searched in parts of a sample, by angles of lines, only name candidates: the decay of a true piano's notes
-    turned like an Opus frame's at 41 standard deviations; followed it said -18.  So do those of a few offsets (DTS'
-    and MP2's 32).  A pure tone stands out wherever its period begins (a saw of 16 samples in the grid of AAC by
-    thousands): a grid with an equal far from its best offset has to be followed, too.
+    turned like an Opus frame's at 41 standard deviations; followed it said -18.  So do those of a few offsets (DTS' and
+    MP2's 32) unless they can't be followed.  A pure tone stands out wherever its period begins (a saw of 16 samples in
+    the grid of AAC by thousands): a grid with an equal far from its best offset has to be followed, too.
     """
     table = np.where(_NAMES_ONLY[:, None], 0.0, table_of(curves))
+    table[:, 0::2] /= _SPREAD
     for row, statistic in zip(*np.nonzero(table[:, 0::2] >= CLEAR_GRID_SCORE), strict=True):
         curve, best = curves[GRIDS[row]][statistic], int(table[row, 2 * statistic + 1])
         rivals = are_rivals(GRIDS[row], np.arange(curve.size), best)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import SHAPES, place
+from model.grid.combine import FOLLOWED, SHAPES, place
 from model.grid.evidence import HALVES
 from model.grid.follow import STATISTICS
 from model.grid.names import GRIDS
@@ -44,6 +44,7 @@ class FollowedTrack:
             column = GRIDS.index(grid)
             there = offsets[:, column] == (at - place(grid, self._starts[index], RATE_HZ)) % SHAPES[grid][-1]
             deviations[there, column, self._statistic] = said[index]
+        deviations[:, ~FOLLOWED] = variances[:, ~FOLLOWED] = 0.0
         lattice = GRIDS.index("ac3_lattice")  # it has one statistic only
         deviations[:, lattice, 1] = variances[:, lattice, 1] = 0.0
         return np.stack([deviations * np.sqrt(variances), variances], axis=-1)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import SHAPES, place
+from model.grid.combine import FOLLOWED, SHAPES, place
 from model.grid.names import GRIDS
 
 CHANCE = 6.0
@@ -19,9 +19,9 @@ Curves = Mapping[str, NDArray[np.float64]]
 
 
 def noise(seed: int) -> dict[str, NDArray[np.float64]]:
-    """Return what a segment without any grid scores: one array a grid."""
+    """Return what a segment without any grid scores: one array a grid; nothing where the search has the last word."""
     rng = np.random.default_rng(seed)
-    return {grid: rng.standard_normal(shape) for grid, shape in SHAPES.items()}
+    return {grid: rng.standard_normal(SHAPES[grid]) * followed for grid, followed in zip(GRIDS, FOLLOWED, strict=True)}
 
 
 def row_of(curves: Curves) -> NDArray[np.float64]:

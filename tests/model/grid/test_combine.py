@@ -55,6 +55,7 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
         "vorbis_short": 128,
         "wma": 2_048,
         "dts": 32,
+        "sbc": 32,
         "aac_resampled": 1_024 * 40,
         "ac3_resampled": 256 * 40,
         "mp3_resampled": 576 * 40,
@@ -62,7 +63,13 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
     }
     assert all(shape[1] == HALVES for shape in SHAPES.values())
     lattices = {"aac_lattice", "ac3_lattice", "mp3_lattice", "opus_44k1_lattice", "opus_48k_lattice"}
-    assert {grid for grid, shape in SHAPES.items() if shape[0] == 1} == {*lattices, "opus_44k1", "dts", *RESAMPLED}
+    assert {grid for grid, shape in SHAPES.items() if shape[0] == 1} == {
+        *lattices,
+        "opus_44k1",
+        "dts",
+        "sbc",
+        *RESAMPLED,
+    }
     assert {grid: steps for grid, steps in FINENESS.items() if steps > 1} == dict.fromkeys(
         ("opus_44k1", *RESAMPLED), 40
     )

@@ -292,3 +292,18 @@ def test_a_grid_that_stands_out_at_several_offsets_is_not_clear() -> None:
     search = search_track(often.__getitem__, never, range(3), STARTS, RATE_HZ, 3)
     assert search.followed
     assert search.best_z < CHANCE
+
+
+@pytest.mark.parametrize("level", [8.0, 15.0])
+def test_a_grid_that_is_not_followed_keeps_what_the_search_said(level: float) -> None:
+    """Guards SBC's weak decodes: following, which tells nothing of them, must not blank them."""
+    rows = rows_of(STARTS, "sbc", 9, [(level, level)] * 3)
+    track = FollowedTrack(STARTS, {})
+    search = search_track(rows.__getitem__, track, range(3), STARTS, RATE_HZ, 3)
+    assert track.asked
+    assert search.followed
+    assert (GRIDS[search.best_grid], search.best_statistic, search.offset_in(0)) == ("sbc", EXACT, 9)
+    # Five parts of six together, at twice the spread that chance is given in grids of few offsets.
+    assert search.best_z == pytest.approx(level * 5**0.5 / 2.0)
+    assert search.segments == (0, 1, 2)
+    assert search.segment_z.tolist() == [level] * 3
