@@ -22,6 +22,7 @@ from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEv
 from model.grid.power_lattice import AACLatticeEvidence, MP3LatticeEvidence
 from model.grid.resampled import ResampledEvidence
 from model.grid.sbc import SBCEvidence
+from model.grid.vorbis_lattice import VorbisLatticeEvidence
 
 
 def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
@@ -60,6 +61,7 @@ def evidence_layers(effort: float = 1.0) -> dict[str, OffsetEvidence]:
         "opus_48k_lattice": CeltLatticeEvidence(48_000, stretches(16), name="grid_opus_48k_lattice"),
         "vorbis": MDCTEvidence(VORBIS_HOP, "power_sine", stretches(8), name="grid_vorbis"),
         "vorbis_short": MDCTEvidence(VORBIS_SHORT_HOP, "power_sine", stretches(32), name="grid_vorbis_short"),
+        "vorbis_lattice": VorbisLatticeEvidence(stretches(2), name="grid_vorbis_lattice"),
         "wma": MDCTEvidence(WMA_HOP, "sine", stretches(2), name="grid_wma"),
         "dts": DTSEvidence(stretches(8), name="grid_dts"),
         "sbc": SBCEvidence(stretches(2), name="grid_sbc"),

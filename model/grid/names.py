@@ -25,6 +25,7 @@ FAMILY_OF_GRID: Final[Mapping[str, str | None]] = {
     "opus_48k_lattice": "opus",
     "vorbis": "vorbis",
     "vorbis_short": "vorbis",
+    "vorbis_lattice": "vorbis",
     "wma": "wma",
     "dts": None,
     "sbc": None,
