@@ -24,8 +24,9 @@ _USUAL_MEDIAN: Final = 1.0  # standard deviations; of independent scores it is 0
 _SHORT_BLOCK: Final = 128  # samples; Vorbis and WMA move their frames by whole ones
 _ENOUGH: Final = 4  # unrelated candidates
 _FRAMES: Final = np.array([SHAPES[grid][-1] for grid in GRIDS])
-_SHORT: Final = _FRAMES == _SHORT_BLOCK
-_REPEATING: Final = _SHORT | (np.array(GRIDS) == "mp3_short")
+# Vorbis' lattice is that of long blocks: what its candidates say tells nothing of holes in short ones.
+_SHORT: Final = (_FRAMES == _SHORT_BLOCK) & (np.array(GRIDS) != "vorbis_lattice")
+_REPEATING: Final = (_FRAMES == _SHORT_BLOCK) | (np.array(GRIDS) == "mp3_short")
 """Grids whose score of segments that are alike is scaled: many a beat is a simple multiple of 192 samples, too."""
 _FINENESS: Final = np.array([FINENESS[grid] for grid in GRIDS])
 _BEATS: Final = np.array(

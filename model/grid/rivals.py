@@ -17,6 +17,7 @@ _BLOCKS: Final[Mapping[str, int]] = {
     "mp3_resampled": 3,
     "mp3_short": 1,
     "sbc": 4,
+    "vorbis_lattice": 1,
 }
 _BLOCKS_OF_OTHERS: Final = 8
 _NEIGHBOURS: Final[Mapping[str, int]] = {"sbc": 0}

@@ -53,6 +53,7 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
         "opus_48k_lattice": 960,
         "vorbis": 1_024,
         "vorbis_short": 128,
+        "vorbis_lattice": 128,
         "wma": 2_048,
         "dts": 32,
         "sbc": 32,
@@ -62,14 +63,9 @@ def test_the_shapes_are_those_of_the_codecs_frames() -> None:
         "vorbis_resampled": 1_024 * 40,
     }
     assert all(shape[1] == HALVES for shape in SHAPES.values())
-    lattices = {"aac_lattice", "ac3_lattice", "mp3_lattice", "opus_44k1_lattice", "opus_48k_lattice"}
-    assert {grid for grid, shape in SHAPES.items() if shape[0] == 1} == {
-        *lattices,
-        "opus_44k1",
-        "dts",
-        "sbc",
-        *RESAMPLED,
-    }
+    lattices = {"aac_lattice", "ac3_lattice", "mp3_lattice", "opus_44k1_lattice", "opus_48k_lattice", "vorbis_lattice"}
+    others = {"opus_44k1", "dts", "sbc", *RESAMPLED}
+    assert {grid for grid, shape in SHAPES.items() if shape[0] == 1} == lattices | others
     assert {grid: steps for grid, steps in FINENESS.items() if steps > 1} == dict.fromkeys(
         ("opus_44k1", *RESAMPLED), 40
     )

@@ -167,7 +167,9 @@ def test_less_effort_reads_fewer_frames_but_never_none(
     assert least.min() > 0.0
 
 
-@pytest.mark.parametrize("grid", ["aac", "aac_lattice", "ac3_lattice", "mp2", "mp3_lattice", "opus_48k_lattice"])
+@pytest.mark.parametrize(
+    "grid", ["aac", "aac_lattice", "ac3_lattice", "mp2", "mp3_lattice", "opus_48k_lattice", "vorbis_lattice"]
+)
 def test_silence_stays_finite(layers: dict[str, OffsetEvidence], grid: str) -> None:
     """Guards the divisions: digital silence differs from nothing, and says nothing."""
     silence = np.zeros((1, SEGMENT_SAMPLES, 2), np.float32)
@@ -178,7 +180,11 @@ def test_silence_stays_finite(layers: dict[str, OffsetEvidence], grid: str) -> N
 
 
 @pytest.mark.parametrize(
-    "grid", ["aac", "aac_lattice", "ac3_lattice", "mp2", "mp3", "mp3_lattice", "opus_44k1", "opus_48k", "mp3_resampled"]
+    "grid",
+    [
+        *("aac", "aac_lattice", "ac3_lattice", "mp2", "mp3", "mp3_lattice", "opus_44k1", "opus_48k", "vorbis_lattice"),
+        "mp3_resampled",
+    ],
 )
 def test_the_configuration_holds_everything(
     layers: dict[str, OffsetEvidence], untouched: NDArray[np.float32], grid: str

@@ -22,6 +22,7 @@ from model.grid.mp3_hybrid import HybridEvidence, ShortHybridEvidence, SubbandEv
 from model.grid.mpeg_prototype import analysis_matrix
 from model.grid.power_lattice import AACLatticeEvidence, MP3LatticeEvidence
 from model.grid.stretches import every_offset, every_offset_reversed
+from model.grid.vorbis_lattice import VorbisLatticeEvidence
 from model.grid.windows import celt, kaiser_bessel_derived, named, power_sine, sine
 
 
@@ -54,6 +55,7 @@ def test_an_unknown_window_is_refused() -> None:
         AACLatticeEvidence,
         MP3LatticeEvidence,
         lambda n: CeltLatticeEvidence(48_000, n),
+        VorbisLatticeEvidence,
     ],
 )
 def test_an_odd_number_of_stretches_is_refused(make: Callable[[int], OffsetEvidence]) -> None:
