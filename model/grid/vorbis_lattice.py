@@ -37,7 +37,7 @@ _DEEPEST: Final = -(_BELOW[1] + _AROUND) // 2 * 2  # index that is tried, from t
 _INDICES: Final = 2 + _AROUND - _BELOW[0] - _DEEPEST  # that are tried
 _FINEST: Final = 1.5  # 16-bit steps between whole numbers; of 1.5 and 2.2 this found more (measured)
 # A line counts _HIT where it lies on a whole number, less the further away, and _MISS where it is nowhere near: about
-# the logarithm of a likelihood.  0.06 and 0.1 find as much as 0.08 (measured).
+# the logarithm of a likelihood.  With 0.06 clear decodes stand out a third further and weak ones less far (measured).
 _HIT: Final = 1.3
 _MISS: Final = -1.2
 _WIDTH: Final = 0.08  # of a step
