@@ -28,8 +28,8 @@ _INDEX: Final = 7.0 / 256.0 * float(np.log(10.0))  # of the level's logarithm, f
 # Of index 0, in 16-bit steps of an orthonormal transform: libvorbis' own is sqrt(M / 2) times smaller (measured, too).
 _LOWEST: Final = 10.0 ** (7.0 / 256.0 - 7.0) * LSB_PER_UNIT * float(np.sqrt(VORBIS_HOP / 2))
 
-# What is tried, in indices: most pieces of 23 solo recordings' floors at q10 (measured).  Rises from -30 on cost a fifth
-# more and find hardly more (measured).
+# What is tried, in indices: most pieces of 23 solo recordings' floors at q10 (measured).  Rises from -30 on cost a
+# fifth more and find hardly more (measured).
 _BELOW: Final = (36, 76)  # the middle of a piece under the lines' level
 _RISE: Final = (-24, 12)  # of a piece
 _AROUND: Final = max(abs(rise) for rise in _RISE) // 2 + 2  # from the middle of a piece to its ends, at most
