@@ -17,6 +17,7 @@ from model.grid.celt_kernel import lattice_kernel
 from model.grid.constants import CELT_HOP, CELT_HOP_AT_44K1, CELT_PREEMPHASIS, LSB_PER_UNIT
 from model.grid.evidence import OffsetEvidence
 from model.grid.pitch_filter import GAIN_STEP, PERIODS, PitchFilter
+from model.grid.row_by_row import row_by_row
 from model.grid.stretches import every_offset
 
 # Edges of CELT's bands of 20 ms, lines: 200 to 3,200 Hz.  Above, there is too little in what leaves no holes.
@@ -121,7 +122,8 @@ class CeltLatticeEvidence(OffsetEvidence):
     def _best(self, plain: Any, added: list[Any], gains: tuple[int, ...]) -> Any:
         """Return the score without a pitch filter or with the one that fits best: (2, rows, lines) each -> (rows,)."""
         filtered = [plain - GAIN_STEP * gain * one for one in added for gain in gains]
-        return ops.max(ops.map(self.near, ops.stack([plain, *filtered])), axis=0)
+        near = row_by_row(self.near, (ops.stack([plain, *filtered]),), (plain.shape[1],))
+        return ops.max(near, axis=0)
 
     def frame_counts(self, frames: Any) -> list[Any]:
         """(2, frames, places, window) -> [(frames - 2, places)]; all places have the period of the first."""
@@ -138,7 +140,7 @@ class CeltLatticeEvidence(OffsetEvidence):
             """(frames, 2, places, lines) -> (2, rows, lines)."""
             return ops.reshape(ops.transpose(lines, (1, 0, 2, 3)), (2, count * places, -1))
 
-        added = ops.map(lines_added, inner)
+        added = row_by_row(lines_added, (inner,), (PERIODS, 2, places, len(_LINES)))
         plain = rows_of(ops.matmul(self._pitch.plain(inner), self._kernel))
         best = self._best(plain, [rows_of(added[:, index]) for index in range(PERIODS)], _FOLLOWED_GAINS)
         return [ops.reshape(best, (count, places))]

@@ -20,6 +20,7 @@ from model.grid.constants import (
     UNSTEADY,
 )
 from model.grid.errors import GridError
+from model.grid.row_by_row import row_by_row
 from model.grid.stretches import pick_stretches
 
 BANDS = len(BAND_EDGES) - 1
@@ -224,15 +225,15 @@ class OffsetEvidence(keras.layers.Layer):
             shape: of what is found in a row.
         """
         if rates is None or self.rate_hz is None:
-            return ops.map(lambda row: found(*row), rows)
+            return row_by_row(found, rows, shape)
 
-        def or_zeros(row: Any) -> Any:
+        def or_zeros(*row: Any) -> Any:
             *parts, rate = row
             return ops.cond(
                 ops.equal(rate, self.rate_hz), lambda: found(*parts), lambda: ops.zeros(shape, dtype="float32")
             )
 
-        return ops.map(or_zeros, (*rows, rates))
+        return row_by_row(or_zeros, (*rows, rates), shape)
 
     def call(self, samples: Any, rates: Any = None) -> Any:
         """Return the evidence and, in the last row, the weight of one hit.

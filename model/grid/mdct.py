@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from model.grid.constants import AAC_HOP, AC3_HOP, CELT_HOP, CELT_PREEMPHASIS
 from model.grid.evidence import OffsetEvidence
+from model.grid.row_by_row import row_by_row
 from model.grid.stretches import every_offset, every_offset_reversed
 from model.grid.windows import named
 
@@ -99,7 +100,8 @@ class MDCTEvidence(OffsetEvidence):
         both = ops.stack([fronts, backs])
         # Few rows at a time stay in the processor's cache.
         parts = ops.stack([both[..., turn * rows : (turn + 1) * rows + self.frame - 1] for turn in range(turns)])
-        lines = ops.map(self._rows_of_lines, parts) if turns > 1 else self._rows_of_lines(parts[0])[None]
+        shape = (4, rows, self._lines.size)
+        lines = row_by_row(self._rows_of_lines, (parts,), shape) if turns > 1 else self._rows_of_lines(parts[0])[None]
         return ops.reshape(ops.transpose(lines, (1, 0, 2, 3)), (2, self.frame, self._lines.size))
 
     def _rows_of_lines(self, both: Any) -> Any:
