@@ -93,8 +93,12 @@ class Pipeline:
 
 
 @contextmanager
-def open_pipeline(settings: Settings) -> Iterator[Pipeline]:
+def open_pipeline(settings: Settings, *, compile_follower: bool = True) -> Iterator[Pipeline]:
     """Build the pipeline from settings, warm, and take it down afterwards.
+
+    Args:
+        settings: of the worker.
+        compile_follower: see `Detector`; False where only a few tracks are judged.
 
     Raises:
         SettingsError: the model, the policy or the device can't be used as set.
@@ -113,6 +117,7 @@ def open_pipeline(settings: Settings) -> Iterator[Pipeline]:
             settings.batch_timeout_ms,
             max_callers=settings.lanes,
             searched_segments=settings.searched_segments,
+            compile_follower=compile_follower,
         )
         warm_up_s = scorer.warm_up()
         reader.warm_up()

@@ -28,6 +28,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _AHEAD_PER_LANE = 2
 """Files handed out before their turn to be printed; bounds the memory, and one slow file does not idle the others."""
 
+_COMPILED_FROM = 10
+"""Files: for fewer it costs more to compile the follower than it saves, two CPU-seconds a file (measured)."""
+
 
 def check(
     paths: Annotated[
@@ -75,7 +78,7 @@ def check(
     with _progress(len(files), shown=_progress_fits(json_lines)) as advance:
         from worker.pipeline import open_pipeline  # noqa: PLC0415 -- brings TensorFlow, which takes seconds
 
-        with open_pipeline(settings) as pipeline:
+        with open_pipeline(settings, compile_follower=len(files) >= _COMPILED_FROM) as pipeline:
             detector = pipeline.identity
             for file, judgement in judge_in_order(files, pipeline.judge, settings.lanes, advance):
                 decisions[judgement.decision] += 1

@@ -47,7 +47,7 @@ SEARCH_BUCKETS = (1, 2)
 FOLLOW_BUCKETS = (2,)
 """Batch sizes of the follower: a track sends one segment with as many sets of offsets as it has candidates.
 
-Each size is compiled by itself, ten CPU-seconds more at the start; rows run one by one anyway.
+Each size is compiled by itself, twenty CPU-seconds more at the start; rows run one by one anyway.
 """
 
 _MICROSECONDS_PER_MS = 1_000
@@ -64,6 +64,8 @@ class Detector:
         batch_timeout_ms: longest wait for a batch to fill.
         max_callers: threads that may call at once; bounds the batcher's queue.
         searched_segments: segments of a track that are searched for frame grids at most; 0 for all.
+        compile_follower: whether XLA compiles the follower: 23 CPU-seconds more at the start, a fifth off each track
+            that is followed.
     """
 
     def __init__(
@@ -73,16 +75,18 @@ class Detector:
         batch_timeout_ms: float,
         max_callers: int,
         searched_segments: int = SEARCHED_SEGMENTS,
+        *,
+        compile_follower: bool = True,
     ) -> None:
         self._searched_segments = searched_segments
         self._buckets = sorted(set(buckets))
         self._hear = _batched("spectrogram", artefact.spectrogram, _HEARD, self._buckets, batch_timeout_ms, max_callers)
         self._search = _batched("search", artefact.search, _SEARCHED, SEARCH_BUCKETS, batch_timeout_ms, max_callers)
-        follower = _compiled(artefact.follower)
+        follower = _compiled(artefact.follower) if compile_follower else artefact.follower
         self._follow = _batched("follow", follower, _FOLLOWED, FOLLOW_BUCKETS, batch_timeout_ms, max_callers)
 
     def warm_up(self) -> float:
-        """Run every bucket once, so that no delivery pays for tracing; returns the seconds it took."""
+        """Run each part, so that no delivery pays for tracing; returns the seconds it took."""
         started = time.monotonic()
         parts = (self._warm_up_hearing, self._warm_up_search, self._warm_up_following)
         with ThreadPoolExecutor(len(parts)) as pool:  # much of it is TensorFlow's own work, beside Python's
@@ -95,8 +99,8 @@ class Detector:
             self._hear(_silence(rows))
 
     def _warm_up_search(self) -> None:
-        for rows in SEARCH_BUCKETS:
-            self._search(_silence(rows), _rates(rows, ANALYSIS_RATES_HZ[0]))
+        # Of one row only: the graph is the same for all, runs them one by one, and takes five CPU-seconds for each.
+        self._search(_silence(1), _rates(1, ANALYSIS_RATES_HZ[0]))
 
     def _warm_up_following(self) -> None:
         for rows in FOLLOW_BUCKETS:
@@ -144,7 +148,7 @@ def _rates(rows: int, rate_hz: int) -> Any:
 
 
 def _compiled(network: Any) -> Any:
-    """Have XLA compile a network: the follower costs less than half (measured on a CPU).
+    """Have XLA compile a network: the follower costs 1.4 CPU-seconds for two rows instead of 1.65 (measured).
 
     The search doesn't: XLA computes the harmonics of a line's angle anew for each, which costs it seven times as much.
     """

@@ -54,8 +54,9 @@ class FakePipeline:
 
 
 @contextmanager
-def open_pipeline(settings: Settings) -> Iterator[FakePipeline]:
+def open_pipeline(settings: Settings, *, compile_follower: bool = True) -> Iterator[FakePipeline]:
     """Stand in for `worker.pipeline.open_pipeline`."""
+    del compile_follower
     yield FakePipeline(settings)
 
 

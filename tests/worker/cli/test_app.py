@@ -77,7 +77,7 @@ def test_fault_of_ours_does_not_look_like_a_rejected_file() -> None:
     program = (
         "import sys, types\n"
         "broken = types.ModuleType('worker.pipeline')\n"
-        "broken.open_pipeline = lambda settings: 1 / 0\n"
+        "broken.open_pipeline = lambda settings, **_: 1 / 0\n"
         "sys.modules['worker.pipeline'] = broken\n"
         "from worker.cli import main\n"
         "sys.argv[1:] = ['check', 'x.flac']\n"

@@ -57,7 +57,7 @@ def test_every_segment_is_heard_and_searched_on_request(
     used: list[Settings] = []
 
     @contextmanager
-    def recording(settings: Settings) -> Iterator[Any]:
+    def recording(settings: Settings, **_: object) -> Iterator[Any]:
         used.append(settings)
         with fake.open_pipeline(settings) as pipeline:
             yield pipeline
@@ -70,6 +70,33 @@ def test_every_segment_is_heard_and_searched_on_request(
     expected = (MAX_WINDOWS_PER_TRACK, 0) if every else (plain.windows_per_track, plain.searched_segments)
     assert [(settings.windows_per_track, settings.searched_segments) for settings in used] == [expected]
     assert plain.searched_segments > 0
+
+
+@pytest.mark.parametrize(("files", "compiled"), [(9, False), (10, True)])
+def test_the_follower_is_compiled_only_for_many_files(
+    runner: CliRunner,
+    fake: types.ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: int,
+    compiled: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Whoever checks two files waits for no compiler; whoever checks an archive gets what it saves."""
+    used: list[bool] = []
+
+    @contextmanager
+    def recording(settings: Settings, *, compile_follower: bool) -> Iterator[Any]:
+        used.append(compile_follower)
+        with fake.open_pipeline(settings) as pipeline:
+            yield pipeline
+
+    for number in range(files):
+        (tmp_path / f"accept{number}.flac").write_bytes(b"x")
+    module = fake.fake_module()
+    module.open_pipeline = recording  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "worker.pipeline", module)
+    assert judge_json(runner, str(tmp_path))[0] == ExitCode.DONE
+    assert used == [compiled]
 
 
 @pytest.mark.usefixtures("fake_pipeline")
