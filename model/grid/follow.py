@@ -16,6 +16,7 @@ from model.grid.evidence import HALVES, OffsetEvidence
 from model.grid.grids import evidence_layers
 from model.grid.names import GRIDS, RESAMPLED
 from model.grid.other_rate import OtherRate
+from model.grid.repetition import Repetition
 
 FOLLOWER_NAME = "lossgate_frame_follower"
 STATISTICS = 2
@@ -120,20 +121,23 @@ def build_follower(segment_samples: int = SEGMENT_SAMPLES, effort: float = 1.0) 
     Returns:
         A model from ``followed`` (b, n, 2) float32 in [-1, 1], ``offsets`` (b, len(GRIDS)) int32, from the start of
         the segment and below each grid's frame, and ``rate_hz`` (b,) int32 to ``frames`` (b, len(GRIDS), STATISTICS,
-        HALVES, 2), zeros where a grid is not followed.
+        HALVES, 2), zeros where a grid is not followed or
+        the sound repeats itself.
     """
     samples = keras.Input((segment_samples, SEGMENT_CHANNELS), dtype="float32", name="followed")
     offsets = keras.Input((len(GRIDS),), dtype="int32", name="offsets")
     rate = keras.Input((), dtype="int32", name="rate_hz")
     other = OtherRate(name="followed_at_the_other_rate")(samples, rate)
-    found = [
-        FollowedFrames(layer, effort, name=f"followed_{name}")(
-            other if name in RESAMPLED else samples, offsets[:, index], rate if layer.rate_hz else None
-        )
-        if layer.is_followed
-        else None
-        for index, (name, layer) in enumerate(evidence_layers().items())
-    ]
+    repetition = Repetition()
+    found: list[Any] = []
+    for index, (name, layer) in enumerate(evidence_layers().items()):
+        heard = other if name in RESAMPLED else samples
+        if not layer.is_followed:
+            found.append(None)
+            continue
+        followed = FollowedFrames(layer, effort, name=f"followed_{name}")
+        frames = followed(heard, offsets[:, index], rate if layer.rate_hz else None)
+        found.append(repetition.where_new(layer, heard, frames))
     nothing = ops.zeros_like(found[0])
     frames = ops.stack([nothing if one is None else one for one in found], axis=1)
     inputs = {"followed": samples, "offsets": offsets, "rate_hz": rate}

@@ -12,6 +12,7 @@ from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
 from model.grid.grids import evidence_layers
 from model.grid.names import RESAMPLED
 from model.grid.other_rate import OtherRate
+from model.grid.repetition import Repetition
 from model.grid.statistics import OffsetScores
 
 SEARCH_NAME = "lossgate_grid_search"
@@ -32,10 +33,13 @@ def build_grid_search(segment_samples: int = SEGMENT_SAMPLES, effort: float = 1.
     samples = keras.Input((segment_samples, SEGMENT_CHANNELS), dtype="float32", name="samples")
     rate = keras.Input((), dtype="int32", name="rate_hz")
     other = OtherRate(name="searched_at_the_other_rate")(samples, rate)
+    repetition = Repetition()
     rows = []
     for name, layer in evidence_layers(effort).items():  # in the order of `names.GRIDS`
-        evidence = layer(other if name in RESAMPLED else samples, rate if layer.rate_hz else None)
+        heard = other if name in RESAMPLED else samples
+        evidence = layer(heard, rate if layer.rate_hz else None)
         scores = OffsetScores(dtype="float32", name=f"scores_{name}")(evidence)
+        scores = repetition.where_new(layer, heard, scores)
         rows.append(keras.layers.Flatten(dtype="float32", name=f"row_{name}")(scores))
     joined = keras.layers.Concatenate(axis=1, dtype="float32", name="grid_scores")(rows)
     return keras.Model({"samples": samples, "rate_hz": rate}, {"grid_scores": joined}, name=SEARCH_NAME)

@@ -197,7 +197,7 @@ def test_the_grids_of_short_blocks_tell_of_each_other() -> None:
     looped = Following(offsets, _UNLIKE, RATE_HZ)
     looped.add(_STARTS[0], loud)
     shrunk = cell(looped.table(), "aac_short", EXACT)[0] / cell(calm.table(), "aac_short", EXACT)[0]
-    assert shrunk < 0.4
+    assert shrunk < 0.5
     assert cell(looped.table(), "mp3", EXACT) == cell(calm.table(), "mp3", EXACT)
 
 
@@ -243,3 +243,15 @@ def test_an_equal_elsewhere_is_a_period_of_the_music(second: float, worth: float
     lines: Lines = {("aac", 300): [(8.0, 8.0)] * 4, ("aac", 364): [(second, second)] * 4}
     following, _ = _followed(offsets, _STARTS, lines)
     assert cell(following.table(), "aac", EXACT)[0] == pytest.approx(worth, rel=0.2)
+
+
+def test_one_segment_of_vorbis_lattice_proves_nothing() -> None:
+    """Guards drum machines: in the few frames that are read of a segment the same hit may come back a few times."""
+    calm: list[tuple[float, float]] = [(0.0, 0.0)] * 3
+    offsets = _candidates("vorbis_lattice", 40)
+    for grid, chance in (("vorbis_lattice", True), ("aac", False)):
+        offsets[0, GRIDS.index(grid)] = 40
+        following, _ = _followed(offsets, _STARTS, {(grid, 40): [(12.0, 12.0), *calm]})
+        assert (cell(following.table(), grid, EXACT)[0] < CHANCE) == chance
+    both, _ = _followed(offsets, _STARTS, {("vorbis_lattice", 40): [(12.0, 12.0)] * 4})
+    assert cell(both.table(), "vorbis_lattice", EXACT)[0] > 3.0 * CHANCE
