@@ -62,9 +62,11 @@ def _get(port: int, path: str) -> tuple[int, str]:
 @pytest.mark.integration
 @pytest.mark.timeout(300)
 def test_each_bad_input_has_its_end_and_the_worker_goes_on(
-    local_kafka: LocalKafka, topics: Topics, free_ports: list[int], tmp_path: Path, web: str
+    local_kafka: LocalKafka, topics: Topics, free_ports: list[int], quick_detector: Path, tmp_path: Path, web: str
 ) -> None:
     """The list no worker may hang, die or fall silent on; a good delivery behind all of it is still judged.
+
+    By a detector that starts at once and finds nothing: what is guarded lies before it.
 
     When nothing but garbage comes after that, the worker stops before it has made dead letters of all of it:
     alive, not ready, and with an exit code that says so.
@@ -109,6 +111,7 @@ def test_each_bad_input_has_its_end_and_the_worker_goes_on(
     bootstrap = local_kafka.bootstrap_servers
     publish(bootstrap, topics.deliveries, records)
     settings = worker_settings(bootstrap, topics, allowed, free_ports[0])
+    settings["LOSSGATE_MODEL_DIR"] = str(quick_detector)
     settings["LOSSGATE_BRAKE_DEAD_LETTERS"] = "3"
     settings["LOSSGATE_ALLOWED_URI_PREFIXES"] = f'["{allowed}/", "{web}"]'
     with worker_process(settings, tmp_path / "worker.log") as process:
