@@ -63,10 +63,10 @@ class FollowedFrames(keras.layers.Layer):
         sets = []
         for beside in (0, *BESIDE):
             # Offsets below the reach begin a frame later, so that no start is negative.
-            part = ops.slice(channels, ops.stack([0, offset + (frame + beside)]), (2, (count + blocks - 1) * hop))
+            index = ops.arange((count + blocks - 1) * hop, dtype="int32") + (frame + beside) + offset
             # Windows that overlap are neighbouring blocks side by side; gathered one by one they would cost as much as
             # their transform.
-            cut = ops.reshape(part, (2, count + blocks - 1, hop))
+            cut = ops.reshape(ops.take(channels, index, axis=1), (2, count + blocks - 1, hop))
             cut = ops.concatenate([cut[:, block : block + count] for block in range(blocks)], axis=-1)
             sets.append(cut[..., : grid.window])
         return ops.stack(sets, axis=2)
