@@ -64,6 +64,7 @@ class FollowedFrames(keras.layers.Layer):
         for beside in (0, *BESIDE):
             # Offsets below the reach begin a frame later, so that no start is negative.
             index = ops.arange((count + blocks - 1) * hop, dtype="int32") + (frame + beside) + offset
+            # By indices: of a slice XLA takes the start for a constant, and compiles it for every offset anew.
             # Windows that overlap are neighbouring blocks side by side; gathered one by one they would cost as much as
             # their transform.
             cut = ops.reshape(ops.take(channels, index, axis=1), (2, count + blocks - 1, hop))

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from model.constants import SEGMENT_SAMPLES
@@ -213,3 +214,15 @@ def test_the_network_follows_each_grid_at_its_own_offset(
         np.testing.assert_allclose(frames[:, index], alone, rtol=1e-4, atol=1e-3, err_msg=grid)
     assert not frames[:, ~FOLLOWED].any()
     assert frames[:, FOLLOWED & (np.array(GRIDS) != "opus_48k_lattice")].any(axis=(0, 2, 3, 4)).all()
+
+
+@pytest.mark.parametrize("grid", ["aac", "mp2", "opus_44k1", "opus_48k_lattice", "vorbis_lattice"])
+def test_xla_compiles_one_program_for_all_offsets(
+    layers: dict[str, OffsetEvidence], untouched: NDArray[np.float32], grid: str
+) -> None:
+    """Guards the worker: with a program an offset it compiled for minutes at every track that it followed."""
+    followed = FollowedFrames(layers[grid], effort=0.1)
+    run = tf.function(followed.call, jit_compile=True, autograph=False)
+    rates = tf.constant([layers[grid].rate_hz or 44_100])
+    programs = {run.experimental_get_compiler_ir(untouched, tf.constant([at]), rates)("hlo") for at in (0, 5, 30)}
+    assert len(programs) == 1
