@@ -27,7 +27,6 @@ _MOST_PULSES: Final = 36  # K, from 2 on; 64 find a little more and cost as much
 _PULSES_A_TURN: Final = 7  # of the loop over them; one by one costs half as much again (measured)
 _NARROWEST: Final = 0.7  # 16-bit steps between neighbouring points
 _BLUR: Final = 0.003  # of 1 - the mean cosine; of 0.003, 0.01 and 0.05 this found most (measured)
-_CHANCE: Final = 1.0  # spread of an offset's score that is taken for granted
 # The pitch filter's gains in ``GAIN_STEP``: two of three steady notes have the largest two, next to none one or two.
 _SEARCHED_GAINS: Final = (6, 7)
 _FOLLOWED_GAINS: Final = (3, 4, 5, 6, 7)
@@ -116,8 +115,7 @@ class CeltLatticeEvidence(OffsetEvidence):
         periods = self._pitch.likely_periods(channels)
         added = [lines_of(self._pitch.added(channels, periods[index])) for index in range(PERIODS)]
         counts = self._best(lines_of(self._pitch.plain(channels)), added, _SEARCHED_GAINS)[:, None]
-        hit = ops.ones_like(counts[:1])
-        return ops.concatenate([counts, _CHANCE * hit, hit], axis=0)
+        return self.with_chance(counts)
 
     def _best(self, plain: Any, added: list[Any], gains: tuple[int, ...]) -> Any:
         """Return the score without a pitch filter or with the one that fits best: (2, rows, lines) each -> (rows,)."""

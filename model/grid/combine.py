@@ -41,9 +41,9 @@ NEIGHBOURS: Final = 8
 TELLING_OFFSETS: Final = 64
 """Of a grid.  Of fewer (MP2, DTS, SBC) the others do not tell how far chance spreads, and a codec's line itself makes
 segments alike."""
-FEW_OFFSETS_SPREAD: Final = 2.0
-"""Standard deviations that chance spreads at least in such grids.  Content favours some of their offsets by 4.4 and 5.3
-in true validation recordings, where other grids reach 4.0; MP2's and DTS' decodes stand at 40 to 400 (measured)."""
+SPREAD: Final = np.array([[2.0 if SHAPES[grid][-1] < TELLING_OFFSETS else 1.0] for grid in GRIDS])
+"""Standard deviations that chance spreads at least, (len(GRIDS), 1).  Content favours some of few offsets by 4.4 and
+5.3 in true validation recordings, where other grids reach 4.0; MP2's and DTS' decodes stand at 40 to 400 (measured)."""
 
 
 def unpack(scores: Scores) -> dict[str, Scores]:

@@ -213,6 +213,14 @@ class OffsetEvidence(keras.layers.Layer):
                 rows[statistic].append(ops.concatenate([count, squares, total], axis=0))
         return ops.concatenate([row for statistic in rows for row in statistic], axis=-1)
 
+    def with_chance(self, counts: Any) -> Any:
+        """Add what keeps the spread of unweighted hits at 1 or more: (offsets, cells) -> (offsets + 2, cells).
+
+        Thin material has next to none of its own.
+        """
+        ones = ops.ones_like(counts[:1])
+        return ops.concatenate([counts, ones, ones], axis=0)
+
     def each_at_own_rate(
         self, found: Callable[..., Any], rows: tuple[Any, ...], rates: Any, shape: tuple[int, ...]
     ) -> Any:

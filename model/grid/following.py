@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grid.combine import COLUMNS, FEW_OFFSETS_SPREAD, FINENESS, NEIGHBOURS, SHAPES, TELLING_OFFSETS, Table, place
+from model.grid.combine import COLUMNS, FINENESS, NEIGHBOURS, SHAPES, SPREAD, Table, place
 from model.grid.names import GRIDS, RESAMPLED
 from model.grid.rivals import AN_EQUAL, are_rivals
 
@@ -36,7 +36,6 @@ _BEATS: Final = np.array(
 125 or 150 BPM; MP3's 12 ms where 44.1 kHz are read as 48, at 125; MP3's short blocks, a true drum machine at 21,120
 samples a beat: 7.5 sigma, 4.9 with segments that are alike scaled, 2.4 with its rivals heard as well (measured).  And
 DTS, whose 32 offsets any short period tells apart."""
-_SPREAD: Final = np.where(_FRAMES < TELLING_OFFSETS, FEW_OFFSETS_SPREAD, 1.0)[:, None]
 _BY_SEGMENT: Final = np.array(GRIDS) == "vorbis_lattice"
 """Grids of which one segment proves nothing, not even in both its halves: two dozen of its frames are read, a drum
 machine has a few hits among them, and the same hit at the same place has the same lines (measured: 11 sigma in one
@@ -128,7 +127,7 @@ class Following:
             rival = max(self._rival(grid, first), self._rival(grid, first + others))
             each[grid] = max(each[grid], rival / _USUAL_RIVAL)
         together = np.sqrt(1.0 + (len(self._parts) - 1) * self._likeness)
-        return np.maximum(whole, each[:, None] * np.where(_REPEATING[:, None], together, 1.0)) * _SPREAD
+        return np.maximum(whole, each[:, None] * np.where(_REPEATING[:, None], together, 1.0)) * SPREAD
 
     def _inflation_of(self, grid: int, sums: NDArray[np.float64]) -> float:
         """Return the same of one grid in one segment, from (candidates, grids, STATISTICS, 2); 1 where few can tell.

@@ -63,7 +63,4 @@ class HalfRateEvidence(MDCTEvidence):
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor takes."""
-        config = super().get_config()
-        for fixed in ("frame", "window", "alpha", "preemphasis"):
-            del config[fixed]
-        return config
+        return self.config_of_fixed_transform()

@@ -179,6 +179,10 @@ class MDCTEvidence(OffsetEvidence):
             "preemphasis": self.preemphasis,
         }
 
+    def config_of_fixed_transform(self) -> dict[str, Any]:
+        """Return what the constructor of a subclass takes that chooses the transform itself."""
+        return super().get_config()
+
 
 def celt_at_48k(stretches: int, name: str) -> MDCTEvidence:
     """Return the layer for Opus delivered at 48 kHz: de-emphasis undone, CELT's window."""

@@ -21,7 +21,6 @@ from model.grid.mp3_hybrid import HybridEvidence
 _TELLING_GAP: Final = 1.3  # 16-bit steps between neighbouring values of n
 _NOT_ZERO: Final = 0.6  # of n; what was quantised to zero is a hole, and silence has holes, too
 _FULL_SCORE: Final = 6.0  # of a band; more of the same is no more certain
-_CHANCE: Final = 1.0  # spread of a band's squared score that is taken for granted: thin material has next to none
 
 # Edges of scale factor bands at 44.1 kHz, lines, from 0.5 or 0.8 to 5 or 6 kHz: where lines are large.  AAC's up to
 # 8 kHz find the same and cost twice as much (measured).
@@ -80,8 +79,7 @@ class PowerLattice(OffsetEvidence):
         for channel in self.channels_of(pair):
             level = ops.sqrt(ops.mean(ops.square(channel), axis=0))
             count = self.in_order(self.band_counts(channel, level, None, bands)[0])
-            hit = ops.ones_like(count[:1])
-            rows.append(ops.concatenate([count, _CHANCE * hit, hit], axis=0))
+            rows.append(self.with_chance(count))
         return ops.concatenate(rows, axis=-1)
 
 
@@ -117,7 +115,4 @@ class AACLatticeEvidence(PowerLattice, MDCTEvidence):
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor takes."""
-        config = super().get_config()
-        for fixed in ("frame", "window", "alpha", "preemphasis"):
-            del config[fixed]
-        return config
+        return self.config_of_fixed_transform()

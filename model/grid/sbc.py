@@ -25,7 +25,6 @@ _NARROWEST: Final = (
     2.5  # 16-bit steps; 4 finds more in loud music, where there is plenty, and less in single notes (measured)
 )
 _BLUR: Final = 0.003  # of 1 - the mean cosine; 0.01 finds a tenth less (measured)
-_CHANCE: Final = 1.0  # spread of an offset's score that is taken for granted
 
 
 @keras.saving.register_keras_serializable("lossgate")
@@ -86,8 +85,7 @@ class SBCEvidence(OffsetEvidence):
         starts = range(0, self.offsets, SBC_SUBBANDS)
         blocks = [ops.reshape(lines[:, one : one + _SPAN], (4, -1, self.offsets, SBC_SUBBANDS)) for one in starts]
         counts = ops.sum(self.near(blocks), axis=(0, 1, 3))[:, None]
-        hit = ops.ones_like(counts[:1])
-        return ops.concatenate([counts, _CHANCE * hit, hit], axis=0)
+        return self.with_chance(counts)
 
     def hop(self) -> int:
         """One span: the offsets repeat in it."""

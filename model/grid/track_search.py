@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from model.constants import CLEAR_GRID_SCORE
 from model.grid.combine import (
-    FEW_OFFSETS_SPREAD,
     FINENESS,
     FOLLOWED,
     SHAPES,
+    SPREAD,
     TELLING_OFFSETS,
     Scores,
     Table,
@@ -32,9 +32,6 @@ FOLLOWED_A_SEARCHED: Final = 2
 """Segments that are followed at most, for one that may be searched: following costs a quarter of a search."""
 _NAMES_ONLY: Final = FOLLOWED & [FINENESS[grid] > 1 or SHAPES[grid][-1] < TELLING_OFFSETS for grid in GRIDS]
 """Grids whose search names candidates and proves nothing."""
-_SPREAD: Final = np.array([FEW_OFFSETS_SPREAD if SHAPES[grid][-1] < TELLING_OFFSETS else 1.0 for grid in GRIDS])[
-    :, None
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +134,7 @@ def _sure(curves: Mapping[str, Scores]) -> Table:
     the grid of AAC by thousands): a grid with an equal far from its best offset has to be followed, too.
     """
     table = np.where(_NAMES_ONLY[:, None], 0.0, table_of(curves))
-    table[:, 0::2] /= _SPREAD
+    table[:, 0::2] /= SPREAD
     for row, statistic in zip(*np.nonzero(table[:, 0::2] >= CLEAR_GRID_SCORE), strict=True):
         curve, best = curves[GRIDS[row]][statistic], int(table[row, 2 * statistic + 1])
         rivals = are_rivals(GRIDS[row], np.arange(curve.size), best)

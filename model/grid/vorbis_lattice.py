@@ -41,7 +41,6 @@ _FINEST: Final = 1.5  # 16-bit steps between whole numbers; of 1.5 and 2.2 this 
 _HIT: Final = 1.3
 _MISS: Final = -1.2
 _WIDTH: Final = 0.08  # of a step
-_CHANCE: Final = 1.0  # spread of an offset's score that is taken for granted
 # Short blocks from one followed frame to the next, each read at eight places.  24 cost twice as much, and decodes stand
 # out 1.4 times as far (measured).
 _STRIDE: Final = 48
@@ -140,8 +139,7 @@ class VorbisLatticeEvidence(MDCTEvidence):
         level = ops.sqrt(ops.mean(ops.square(pair), axis=1, keepdims=True))
         fits = self.fits(pair[0], level[0]) + self.fits(pair[1], level[1])
         count = ops.max(ops.reshape(self.in_order(fits[:, None]), (-1, self.offsets, 1)), axis=0)
-        hit = ops.ones_like(count[:1])
-        return ops.concatenate([count, _CHANCE * hit, hit], axis=0)
+        return self.with_chance(count)
 
     def frame_counts(self, frames: Any) -> list[Any]:
         """Count in frames that are read one by one: (2, frames, places, window) -> [(frames - 2, places)]."""
@@ -157,7 +155,4 @@ class VorbisLatticeEvidence(MDCTEvidence):
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor takes."""
-        config = super().get_config()
-        for fixed in ("frame", "window", "alpha", "preemphasis"):
-            del config[fixed]
-        return config
+        return self.config_of_fixed_transform()
