@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from model.constants import SEGMENT_SAMPLES
-from model.grid.follow import build_follower
+from model.grid.evidence import HALVES, OffsetEvidence
+from model.grid.follow import FollowedFrames, build_follower
 from model.grid.search import build_grid_search
+from model.grid.statistics import OffsetScores
 from tests.model.grid.drum_machine import drum_machine
 
 Encode = Callable[..., NDArray[np.float32]]
@@ -23,6 +25,23 @@ _MARGIN = 8_192  # samples cut off in front at most; the encoders' delay lies in
 def searched(samples: NDArray[np.float32], rate_hz: int = 44_100) -> dict[str, NDArray[np.generic]]:
     """Return segments (b, n, 2) as the search takes them."""
     return {"samples": samples, "rate_hz": np.full(len(samples), rate_hz, np.int32)}
+
+
+def best_offset(layer: OffsetEvidence, samples: NDArray[np.float32]) -> tuple[float, int]:
+    """Return the highest score of all offsets of the first segment, by its weaker half, and its offset."""
+    scores = np.asarray(keras.ops.convert_to_numpy(OffsetScores()(layer(samples))))[0]
+    weaker = scores.reshape(layer.searched_statistics(), HALVES, layer.offsets).min(axis=1).max(axis=0)
+    return float(weaker.max()), int(weaker.argmax())
+
+
+def followed_there_and_beside(
+    layer: OffsetEvidence, segment: NDArray[np.float32], offset: int, apart: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what all frames of a segment (1, n, 2) say in each half, at an offset and ``apart`` samples later."""
+    offsets = np.array([offset, offset + apart], np.int32) % layer.offsets
+    sums = np.asarray(FollowedFrames(layer)(np.repeat(segment, 2, axis=0), offsets), dtype=np.float64)[:, 0]
+    there, beside = sums[..., 0] / np.sqrt(sums[..., 1])
+    return there, beside
 
 
 def _rounded(samples: NDArray[np.float64]) -> NDArray[np.int16]:

@@ -1,5 +1,6 @@
 """What following says of a track's segments, made by hand."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -30,7 +31,8 @@ class FollowedTrack:
         self._lines = lines
         self._statistic = statistic
         self._spread = spread
-        self._rng = np.random.default_rng(2)
+        # Each grid has its own, so that a new one changes nothing of what the others say.
+        self._rngs = [np.random.default_rng(zlib.crc32(grid.encode())) for grid in GRIDS]
         self.asked: list[tuple[int, NDArray[np.int64]]] = []
         """Segments and the offsets from their starts."""
 
@@ -38,7 +40,8 @@ class FollowedTrack:
         """Follow some offsets a grid: (k, len(GRIDS)) to (k, len(GRIDS), STATISTICS, HALVES, 2)."""
         self.asked.append((index, offsets.copy()))
         shape = (*offsets.shape, STATISTICS, HALVES)
-        deviations = self._spread * self._rng.standard_normal(shape)
+        noise = [rng.standard_normal((len(offsets), *shape[2:])) for rng in self._rngs]
+        deviations = self._spread * np.stack(noise, axis=1)
         variances = np.full(shape, 4.0)
         for (grid, at), said in self._lines.items():
             column = GRIDS.index(grid)

@@ -6,12 +6,10 @@ import pytest
 from numpy.typing import NDArray
 
 from model.constants import SEGMENT_SAMPLES
-from model.grid.evidence import HALVES, OffsetEvidence, band_matrix
-from model.grid.follow import FollowedFrames
+from model.grid.evidence import HALVES, band_matrix
 from model.grid.grids import evidence_layers
 from model.grid.power_lattice import AACLatticeEvidence, MP3LatticeEvidence, PowerLattice
-from model.grid.statistics import OffsetScores
-from tests.model.grid.conftest import Encode
+from tests.model.grid.conftest import Encode, best_offset, followed_there_and_beside
 
 _LAYERS = (MP3LatticeEvidence(HALVES), AACLatticeEvidence(HALVES))
 _SHIFT = 20_000  # samples, to where a segment is cut
@@ -75,13 +73,6 @@ def test_steps_finer_than_the_rounding_tell_nothing(layer: PowerLattice) -> None
     assert _counts(layer, fine)[:, _wide(layer)].mean() < _CHANCE
 
 
-def _best(layer: OffsetEvidence, samples: NDArray[np.float32]) -> tuple[float, int]:
-    """Highest score of all offsets, by the weaker half, and its offset."""
-    scores = np.asarray(keras.ops.convert_to_numpy(OffsetScores()(layer(samples))))[0]
-    weaker = scores.reshape(layer.searched_statistics(), HALVES, layer.offsets).min(axis=1).max(axis=0)
-    return float(weaker.max()), int(weaker.argmax())
-
-
 @pytest.mark.parametrize(
     ("name", "arguments", "codec"),
     [("a.mp3", ("-c:a", "libmp3lame", "-b:a", "320k"), "mp3"), ("a.m4a", ("-c:a", "aac", "-b:a", "256k"), "aac")],
@@ -93,11 +84,9 @@ def test_dull_decodes_are_found_by_their_lattice(
     lattice = evidence_layers()[f"{codec}_lattice"]
     true = dull[None, _SHIFT : _SHIFT + SEGMENT_SAMPLES].astype(np.float32) / 32_768.0
     decoded = encode_dull(name, *arguments, shift=_SHIFT)
-    found, offset = _best(lattice, decoded)
+    found, offset = best_offset(lattice, decoded)
     assert found > 12.0
-    assert _best(lattice, true)[0] < 6.0
-    offsets = np.array([offset, offset + 7], np.int32) % lattice.offsets
-    sums = np.asarray(FollowedFrames(lattice)(np.repeat(decoded, 2, axis=0), offsets))[:, 0]
-    there, beside = sums[..., 0] / np.sqrt(sums[..., 1])
+    assert best_offset(lattice, true)[0] < 6.0
+    there, beside = followed_there_and_beside(lattice, decoded, offset, 7)
     assert there.min() > 15.0
     assert np.abs(beside).max() < 5.0

@@ -8,13 +8,11 @@ from numpy.typing import NDArray
 
 from model.constants import SEGMENT_SAMPLES
 from model.grid.constants import PHASES_A_SAMPLE
-from model.grid.evidence import HALVES
 from model.grid.follow import FollowedFrames
 from model.grid.grids import evidence_layers
 from model.grid.other_rate import OtherRate
 from model.grid.resampled import ResampledEvidence
-from model.grid.statistics import OffsetScores
-from tests.model.grid.conftest import Encode
+from tests.model.grid.conftest import Encode, best_offset
 
 _FOUND = 5.0  # standard deviations of the search, which only names candidates
 _FOLLOWED = 20.0
@@ -45,12 +43,6 @@ def _delivered(samples: NDArray[np.float32], trim: int = 0) -> NDArray[np.float3
     return np.asarray(OtherRate()(pcm, np.array([48_000], np.int32)))
 
 
-def _best(layer: ResampledEvidence, samples: NDArray[np.float32]) -> tuple[float, int]:
-    """Score and offset of the search, by its weaker half."""
-    weaker = _array(OffsetScores()(layer(samples)))[0].reshape(HALVES, layer.offsets).min(axis=0)
-    return float(weaker.max()), int(weaker.argmax())
-
-
 def _followed(layer: ResampledEvidence, samples: NDArray[np.float32], offset: int) -> float:
     """What all frames at that offset say, by the weaker half."""
     sums = _array(FollowedFrames(layer)(samples, np.array([offset], np.int32)))[0]
@@ -65,10 +57,10 @@ def test_a_resampled_decode_is_found_between_two_samples(
     layer = layers[grid]
     decoded = encode(name, *arguments, shift=_TRIM)
     samples, cut = _delivered(decoded), _delivered(decoded, trim=1_001)
-    z, offset = _best(layer, samples)
+    z, offset = best_offset(layer, samples)
     assert z > _FOUND
     assert _followed(layer, samples, offset) > _FOLLOWED
-    later, moved = _best(layer, cut)
+    later, moved = best_offset(layer, cut)
     assert later > _FOUND
     assert _followed(layer, cut, moved) > _FOLLOWED
     apart = (offset - moved - 1_001 * 147 / 160 * PHASES_A_SAMPLE) % layer.offsets
@@ -81,11 +73,11 @@ def test_originals_and_silence_show_nothing(
     """Guards the restraint: an original that was resampled is no decode, and silence has no angle."""
     original, silence = _delivered(untouched), np.zeros((1, OtherRate.length(SEGMENT_SAMPLES), 2), np.float32)
     for layer in layers.values():
-        z, offset = _best(layer, original)
+        z, offset = best_offset(layer, original)
         assert z < _CHANCE
         assert _followed(layer, original, offset) < _CHANCE
     quiet = layers["ac3_resampled"]
-    assert abs(_best(quiet, silence)[0]) < 1.0
+    assert abs(best_offset(quiet, silence)[0]) < 1.0
     assert np.isfinite(_followed(quiet, silence, 0))
 
 

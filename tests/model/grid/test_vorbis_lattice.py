@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from model.constants import SEGMENT_SAMPLES
 from model.grid.constants import VORBIS_HOP, VORBIS_SHORT_HOP
 from model.grid.evidence import HALVES
-from model.grid.follow import FollowedFrames
 from model.grid.grids import evidence_layers
-from model.grid.statistics import OffsetScores
 from model.grid.vorbis_lattice import VorbisLatticeEvidence
-from tests.model.grid.conftest import Encode
+from tests.model.grid.conftest import Encode, best_offset, followed_there_and_beside
 
 _LAYER = VorbisLatticeEvidence(HALVES)
 _POSTS = (23, 46, 65, 93, 130)
@@ -80,13 +78,6 @@ def test_holes_and_floors_below_the_rounding_tell_nothing() -> None:
     assert _fits(_coded((20, 20, 20, 20, 20), largest=200)).max() < 25.0
 
 
-def _best(layer: VorbisLatticeEvidence, samples: NDArray[np.float32]) -> tuple[float, int]:
-    """Highest score of all offsets, by the weaker half, and its offset."""
-    scores = np.asarray(keras.ops.convert_to_numpy(OffsetScores()(layer(samples))))[0]
-    weaker = scores.reshape(HALVES, VORBIS_SHORT_HOP).min(axis=0)
-    return float(weaker.max()), int(weaker.argmax())
-
-
 @pytest.mark.parametrize(("name", "rate_hz"), [("a.ogg", 44_100), ("b.ogg", 48_000)])
 def test_dull_decodes_are_found_by_their_floor(
     dull: NDArray[np.int16], encode_dull: Encode, name: str, rate_hz: int
@@ -98,12 +89,10 @@ def test_dull_decodes_are_found_by_their_floor(
     at_rate = () if rate_hz == 44_100 else ("-ar", str(rate_hz))
     decoded = encode_dull(name, *at_rate, *_Q10, shift=_SHIFT, rate_hz=rate_hz)
     later = encode_dull(name, *at_rate, *_Q10, shift=_SHIFT + 1_061, rate_hz=rate_hz)
-    found, offset = _best(layer, decoded)
+    found, offset = best_offset(layer, decoded)
     assert found > 12.0
-    assert (offset - _best(layer, later)[1]) % VORBIS_SHORT_HOP == 1_061 % VORBIS_SHORT_HOP
-    assert _best(layer, true)[0] < 6.0
-    offsets = np.array([offset, offset + 64], np.int32) % layer.offsets
-    sums = np.asarray(FollowedFrames(layer)(np.repeat(decoded, 2, axis=0), offsets))[:, 0]
-    there, beside = sums[..., 0] / np.sqrt(sums[..., 1])
+    assert (offset - best_offset(layer, later)[1]) % VORBIS_SHORT_HOP == 1_061 % VORBIS_SHORT_HOP
+    assert best_offset(layer, true)[0] < 6.0
+    there, beside = followed_there_and_beside(layer, decoded, offset, 64)
     assert there.min() > 15.0
     assert np.abs(beside).max() < 5.0
