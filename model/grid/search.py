@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES
+from model.bandwidth import segment_levels_dbfs
+from model.constants import SEGMENT_CHANNELS, SEGMENT_SAMPLES, SILENCE_DBFS
 from model.grid.grids import evidence_layers
 from model.grid.names import RESAMPLED
 from model.grid.other_rate import OtherRate
@@ -53,6 +54,12 @@ def by_promise(segments: NDArray[np.float32]) -> list[int]:
 
     Args:
         segments: shape (n, SEGMENT_SAMPLES, 2), n >= 1.
+
+    Returns:
+        Indices of those that can be heard at all (``SILENCE_DBFS``): what a fade-out rounds to is the same again and
+        again, and looks like anything.  The most promising one alone where none can.
     """
     energies = [float(np.mean(np.square(np.diff(segment, axis=0), dtype=np.float64))) for segment in segments]
-    return [int(index) for index in np.argsort(energies, kind="stable")[::-1]]
+    order = [int(index) for index in np.argsort(energies, kind="stable")[::-1]]
+    audible = segment_levels_dbfs(segments) > SILENCE_DBFS
+    return [index for index in order if audible[index]] or order[:1]

@@ -17,7 +17,7 @@ from model.training.bench import INSERT, BenchTrack, load_bench, manifest_sha256
 from model.training.peers.section import peers_section
 from model.training.proven import without_proven_decodes
 from model.training.scoring import ScoredItem, score
-from model.training.searches import SEARCH_FOLDER, searched, searched_tracks
+from model.training.searches import FURTHER_PARTS, SEARCH_FOLDER, searched, searched_tracks
 
 DECISIONS_SUFFIX = "-decisions.json.gz"
 
@@ -125,12 +125,13 @@ def _policy(policy: Policy) -> dict[str, Any]:
 
 
 def calibration_items(work: Path, network: keras.Model) -> list[ScoredItem]:
-    """Score what a calibration is fitted on: the searched validation tracks of bench and trials."""
+    """Score what a calibration is fitted on: the searched validation tracks of bench, trials and further clips."""
     benches, found = searched_tracks(work, "validation")
     pairs = [(bench, item) for bench in benches for item in bench.items]
     items = score(network, pairs, label="calibration", searches=found)
-    folder = work / SEARCH_FOLDER / "trials"
-    return [*items, *_score(network, work / "trials", folder, "validation", "calibration trials")]
+    for part in ("trials", *FURTHER_PARTS):
+        items += _score(network, work / part, work / SEARCH_FOLDER / part, "validation", f"calibration {part}")
+    return items
 
 
 def _facts(artefact: Artefact, figures: Mapping[str, Any], benches: Sequence[BenchTrack]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _build_one(clip: BenchTrack, folder: Path, rng: np.random.Generator) -> int:
 
 
 def build_decodes(clips: Sequence[BenchTrack], out: Path, *, number: int, seed: int) -> tuple[int, int]:
-    """Encode clips and lay the decodes out under ``out`` as ``load_bench(out, "test")`` reads them; resumable.
+    """Encode clips and lay their decodes out under ``out`` as ``load_bench`` reads them; resumable.
 
     Args:
         clips: true recordings, as ``truths`` leaves them.

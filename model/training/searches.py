@@ -10,6 +10,8 @@ from model.training.scoring import Searches
 from model.training.sources import Split
 
 SEARCH_FOLDER = "search"
+FURTHER_PARTS = ("truths", "decodes")
+"""Folders of clips that no bench has (steps ``truths`` and ``decodes``); a work folder need not have them."""
 
 
 def searched(benches: Sequence[BenchTrack], folder: Path) -> Searches:

@@ -18,7 +18,7 @@ from model.training.bench import load_bench, manifest_sha256
 from model.training.checkpoint import read_standing
 from model.training.evaluation_run import calibration_items
 from model.training.grid_search import run_search
-from model.training.searches import SEARCH_FOLDER
+from model.training.searches import FURTHER_PARTS, SEARCH_FOLDER
 from model.training.sources import Split
 from model.training.train import LOG_FILE, WEIGHTS_FILE, Settings, train
 
@@ -66,10 +66,10 @@ def trained_network(work: Path) -> keras.Model:
 
 
 def run_grid_search(work: Path, tracks: int | None, true_recordings: Path | None = None) -> int:
-    """Search the validation and test tracks of bench and trials for frame grids; returns how many were new.
+    """Search the validation and test tracks for frame grids; returns how many were new.
 
     Args:
-        work: of bench and trials.
+        work: of bench, trials and further clips.
         tracks: of each split at most.
         true_recordings: a further bench folder to search, in place of those under ``work``.
     """
@@ -78,7 +78,7 @@ def run_grid_search(work: Path, tracks: int | None, true_recordings: Path | None
     splits: tuple[Split, ...] = ("validation", "test")
     return sum(
         run_search(load_bench(work / part, split), work / SEARCH_FOLDER / part, tracks)
-        for part in ("bench", "trials")
+        for part in ("bench", "trials", *FURTHER_PARTS)
         for split in splits
     )
 

@@ -3,12 +3,16 @@
 # ruff: noqa: PLC0415 - each command imports what it needs: --help must not wait
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 Work = Annotated[Path, typer.Option(help="Folder with tracks and bench; the trials lie beside it.")]
 _WORK = Path("build/model")
+ClipSplit = Annotated[
+    Literal["validation", "test"],
+    typer.Option(help="What the clips are for: `calibrate` reads those of validation in WORK/truths and WORK/decodes."),
+]
 
 
 def trials(
@@ -30,15 +34,17 @@ def truths(
     out: Annotated[Path, typer.Option(help="Folder of the clips, for --true-recordings.")],
     clips: Annotated[int, typer.Option(min=1, help="Clips of each source group at most.")] = 4,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 1,
+    split: ClipSplit = "test",
 ) -> None:
-    """Cut untouched clips of source groups that are used nowhere else: true recordings to judge."""
+    """Cut untouched clips of source groups that are used nowhere else: true recordings to judge, or to calibrate on."""
     from model.training import sources
     from model.training.true_recordings import build_true_recordings
 
     screening = sources.collect(audio, keep_cliffs=True)
     for reason, count in sorted(screening.refused.items()):
         typer.echo(f"left out {count} files: {reason}")
-    typer.echo(f"{build_true_recordings(screening.sources, out, clips=clips, seed=seed)} clips in {out}")
+    made = build_true_recordings(screening.sources, out, clips=clips, seed=seed, split=split)
+    typer.echo(f"{made} clips in {out}")
 
 
 def decodes(
@@ -46,12 +52,13 @@ def decodes(
     out: Annotated[Path, typer.Option(help="Folder of the decodes, for evaluate --decodes.")],
     clips: Annotated[int, typer.Option(min=1, help="Clips that are encoded, by lot, one of a source group.")] = 24,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 1,
+    split: ClipSplit = "test",
 ) -> None:
     """Send clips of sources used nowhere else through the encodings that are hardest to find; resumable."""
     from model.training.bench import load_bench
     from model.training.further_decodes import build_decodes
 
-    made, failed = build_decodes(load_bench(truths, "test"), out, number=clips, seed=seed)
+    made, failed = build_decodes(load_bench(truths, split), out, number=clips, seed=seed)
     typer.echo(f"decodes of {made} clips in {out}, {failed} encodings failed")
 
 

@@ -19,11 +19,11 @@ from model.constants import ANALYSIS_RATES_HZ, SEGMENT_SAMPLES
 from model.training.bench import INDEX, Item
 from model.training.mixing import LOOP_S
 from model.training.progress import Progress
-from model.training.sources import Source
-from model.training.tracks import SEGMENTS_A_TRACK, Track
+from model.training.sources import Source, Split
+from model.training.tracks import Track
 
-_SPLIT: Final = "test"
-_LENGTH: Final = SEGMENTS_A_TRACK[_SPLIT] * SEGMENT_SAMPLES  # samples of a clip
+_SEGMENTS: Final = 4  # of a clip, as many as the tracks that are judged have
+_LENGTH: Final = _SEGMENTS * SEGMENT_SAMPLES  # samples of a clip
 _RENDERED: Final = ("midi", "module")  # what `render` calls its source groups
 
 Pcm = NDArray[np.int16] | NDArray[np.int32]
@@ -72,14 +72,15 @@ def clips_of(sources: Sequence[Source], clips: int, rng: np.random.Generator) ->
     yield from _joins(short, clips - len(found), rng)
 
 
-def build_true_recordings(sources: Sequence[Source], out: Path, *, clips: int, seed: int) -> int:
-    """Write the clips under ``out`` as ``load_bench(out, "test")`` reads them; return how many there are.
+def build_true_recordings(sources: Sequence[Source], out: Path, *, clips: int, seed: int, split: Split = "test") -> int:
+    """Write the clips under ``out`` as ``load_bench(out, split)`` reads them; return how many there are.
 
     Args:
         sources: screened; those at other rates than the two of the analysis are left out.
         out: folder of the bench.
         clips: of each source group at most.
         seed: everything random follows from it.
+        split: what the clips are for; their source groups are in no other.
     """
     groups: dict[tuple[str, int], list[Source]] = defaultdict(list)
     for source in sources:
@@ -89,13 +90,11 @@ def build_true_recordings(sources: Sequence[Source], out: Path, *, clips: int, s
     for (group, rate_hz), members in groups.items():
         rng = np.random.default_rng([seed, *f"{group}/{rate_hz}".encode()])
         for number, (pcm, kind) in enumerate(clips_of(members, clips, rng)):
-            identifier = f"{_SPLIT}-{group}-{rate_hz}-{number}"
-            folder = out / _SPLIT / identifier
+            identifier = f"{split}-{group}-{rate_hz}-{number}"
+            folder = out / split / identifier
             folder.mkdir(parents=True, exist_ok=True)
             np.save(folder / "original.npy", pcm)
-            track = Track(
-                identifier, _SPLIT, (f"truth-{group}",), kind, (), rate_hz, SEGMENTS_A_TRACK[_SPLIT], str(folder)
-            )
+            track = Track(identifier, split, (f"truth-{group}",), kind, (), rate_hz, _SEGMENTS, str(folder))
             item = Item("original.npy", "original", "original", 0.0, "", rate_hz)
             values = {"track": asdict(track), "items": [asdict(item)]}
             (folder / INDEX).write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -386,28 +386,34 @@ def test_a_search_of_other_grids_is_made_anew(
 
 @needs_ffmpeg
 def test_from_a_folder_to_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards the whole road: corpus, bench, train, calibrate, evaluate on a handful of noise tracks."""
+    """Guards the whole road: corpus, bench, further clips, train, calibrate, evaluate on a handful of noise tracks."""
     # One segment a track and one draw a family: the road is tested, not the detector.
     for split in sources.SPLITS:
         monkeypatch.setitem(tracks.SEGMENTS_A_TRACK, split, 1)
         monkeypatch.setitem(bench.ENCODINGS_A_TRACK, split, 7)
     networks = quick_search(), quick_follower()
     monkeypatch.setattr(grid_search, "_networks", lambda: networks)
-    for group in range(4):
-        folder = tmp_path / "audio" / f"group-{group}"
+    for group in range(5):
+        folder = tmp_path / ("audio" if group < 4 else "further") / f"group-{group}"
         folder.mkdir(parents=True)
         soundfile.write(folder / "take.flac", _noise(14.0, 20 + group), 44_100, subtype="PCM_16")
     splits = {"train": ["group-0"], "validation": ["group-1", "group-2"], "test": ["group-3"]}
     (tmp_path / "splits.json").write_text(json.dumps(splits))
     work, out, reports = tmp_path / "work", tmp_path / "out", tmp_path / "reports"
 
-    def run(*arguments: str) -> None:
-        result = CliRunner().invoke(app, [*arguments, "--work", str(work)], catch_exceptions=False)
+    def run(*arguments: str, folder: Sequence[str] = ("--work", str(work))) -> None:
+        result = CliRunner().invoke(app, [*arguments, *folder], catch_exceptions=False)
         assert result.exit_code == 0, result.output
+
+    def further(step: str, came_from: str, read: Path) -> None:
+        options = (f"--{came_from}", str(read), "--out", str(work / step), "--clips", "1", "--split", "validation")
+        run(step, *options, folder=())
 
     counts = ("--train-tracks", "1", "--validation-tracks", "3", "--test-tracks", "1")
     run("corpus", "--audio", str(tmp_path / "audio"), "--splits", str(tmp_path / "splits.json"), *counts)
     run("bench")
+    further("truths", "audio", tmp_path / "further")
+    further("decodes", "truths", work / "truths")
     run("train", "--steps", "2", "--groups", "1", "--check-every", "2")
     run("search")
     run("calibrate", "--version", "9", "--out", str(out))
@@ -415,6 +421,7 @@ def test_from_a_folder_to_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     artefact, policy = load_artefact(out), Policy.load(out / "policy.json")
     assert (artefact.version, policy.version) == ("9", "9")
+    assert artefact.metadata["calibration_groups"] == ["group-1", "group-2", "truth-group-4"]
     report = json.loads((reports / "spectrogram-grid.json").read_text())
     assert report["source_groups"] == ["group-3"]
     assert {row["family"] for row in report["table"]} == set(FAMILIES)

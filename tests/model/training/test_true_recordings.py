@@ -69,3 +69,13 @@ def test_the_same_seed_cuts_the_same_clips(audio: Path, tmp_path: Path) -> None:
         build_true_recordings(sources, tmp_path / name, clips=2, seed=3)
         found.append([one.samples(one.items[0]).tobytes() for one in load_bench(tmp_path / name, "test")])
     assert found[0] == found[1]
+
+
+def test_clips_to_calibrate_on_are_no_test_clips(audio: Path, tmp_path: Path) -> None:
+    """Guards the splits: what a calibration may read must never be found where an evaluation looks."""
+    sources = collect([audio], keep_cliffs=True).sources
+    assert build_true_recordings(sources, tmp_path / "bench", clips=1, seed=1, split="validation") == 2
+    assert not load_bench(tmp_path / "bench", "test")
+    clips = load_bench(tmp_path / "bench", "validation")
+    assert [clip.track.split for clip in clips] == ["validation"] * 2
+    assert all(clip.track.id.startswith("validation-") for clip in clips)
