@@ -24,17 +24,23 @@ from model.training.tracks import Track
 
 _SEGMENTS: Final = 4  # of a clip, as many as the tracks that are judged have
 _LENGTH: Final = _SEGMENTS * SEGMENT_SAMPLES  # samples of a clip
+_FULL_SCALE: Final = 1 << 23  # of 24 bit
 _RENDERED: Final = ("midi", "module")  # what `render` calls its source groups
 
 Pcm = NDArray[np.int16] | NDArray[np.int32]
 
 
 def read(source: Source, start: int, frames: int) -> Pcm:
-    """Read stereo as ``BenchTrack.samples`` gives it: 16 bit, deeper files left-justified in 32; mono is doubled."""
-    deep = soundfile.info(source.path).subtype != "PCM_16"
-    samples, _ = soundfile.read(
-        source.path, start=start, frames=frames, dtype="int32" if deep else "int16", always_2d=True
-    )
+    """Read stereo as ``BenchTrack.samples`` gives it: 16 bit, deeper files left-justified in 32; mono is doubled.
+
+    Files of floats are rounded to 24 bit, as they would be delivered: read as integers, libsndfile would make 0 of all.
+    """
+    kind = soundfile.info(source.path).subtype
+    of_floats = kind in {"FLOAT", "DOUBLE"}
+    dtype = "float64" if of_floats else "int16" if kind == "PCM_16" else "int32"
+    samples, _ = soundfile.read(source.path, start=start, frames=frames, dtype=dtype, always_2d=True)
+    if of_floats:
+        samples = np.clip(np.round(samples * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int32) << 8
     return np.ascontiguousarray(samples[:, :2] if samples.shape[1] > 1 else np.repeat(samples, 2, axis=1))
 
 

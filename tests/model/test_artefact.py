@@ -30,6 +30,7 @@ from model.grid.search import build_grid_search
 from model.grid.track_search import search_track
 from model.network import build_network, join_detector
 from model.pooling import Calibration, pool
+from tests.model.conftest import followed
 
 GOLDEN = Path(__file__).parent / "golden_outputs.npz"
 _OFFSETS = np.array([[7 * index % SHAPES[grid][-1] for index, grid in enumerate(GRIDS)]], np.int32)
@@ -55,12 +56,6 @@ def folder(saved: Path, tmp_path: Path) -> Path:
     """A copy of it that a test may damage."""
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def released() -> Artefact:
-    """The detector that ships."""
-    return load_artefact(default_model_dir())
 
 
 def test_what_is_saved_comes_back(folder: Path) -> None:
@@ -156,12 +151,7 @@ def test_the_released_detector_scores_silence_without_a_verdict(released: Artefa
     row = released.search.predict_on_batch({"samples": silence[:1], "rate_hz": _RATES})["grid_scores"][0]
 
     def follow(index: int, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
-        # Row by row: each other number of rows would be traced anew.
-        cuts = [
-            {"followed": silence[index : index + 1], "offsets": row[None].astype(np.int32), "rate_hz": _RATES}
-            for row in offsets
-        ]
-        return np.concatenate([released.follower.predict_on_batch(cut)["frames"] for cut in cuts]).astype(np.float64)
+        return followed(released.follower, silence[index : index + 1], offsets, int(_RATES[0]))
 
     search = search_track(lambda _: row, follow, (1, 0), (0, SEGMENT_SAMPLES), int(_RATES[0]), 2)
     assert search.followed

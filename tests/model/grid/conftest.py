@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import signal
 
+from model.artefact import Artefact
 from model.constants import SEGMENT_SAMPLES
 from model.grid.evidence import HALVES, OffsetEvidence
-from model.grid.follow import FollowedFrames, build_follower
-from model.grid.search import build_grid_search
+from model.grid.follow import FollowedFrames
 from model.grid.statistics import OffsetScores
 from tests.model.grid.drum_machine import drum_machine
 
@@ -135,12 +135,12 @@ def equalise() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
 
 
 @pytest.fixture(scope="session")
-def search() -> keras.Model:
-    """The search of the product; to build and to trace it takes seconds."""
-    return build_grid_search()
+def search(released: Artefact) -> keras.Model:
+    """The search of the product."""
+    return released.search
 
 
 @pytest.fixture(scope="session")
-def follower() -> keras.Model:
+def follower(released: Artefact) -> keras.Model:
     """The follower of the product."""
-    return build_follower()
+    return released.follower

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from model.constants import CLEAR_GRID_SCORE, SEARCHED_SEGMENTS, SEGMENT_SAMPLES
@@ -14,6 +13,7 @@ from model.grid.following import CANDIDATES, CANDIDATES_EVERYWHERE, KEPT
 from model.grid.names import FAMILY_OF_GRID, GRIDS
 from model.grid.search import by_promise
 from model.grid.track_search import FOLLOWED_A_SEARCHED, TrackSearch, search_track
+from tests.model.conftest import followed
 from tests.model.grid.conftest import Encode, searched
 from tests.model.grid.drum_machine import drum_machine
 from tests.model.grid.followed_track import FollowedTrack
@@ -188,20 +188,10 @@ def test_silence_is_no_grid() -> None:
 
 @pytest.fixture(scope="module")
 def follow_in(follower: keras.Model) -> Callable[[NDArray[np.float32]], Follow]:
-    """Return a function: segments to what follows candidates through them; traced once, for any number of them."""
-    offsets = tf.TensorSpec((None, len(GRIDS)), tf.int32)
-
-    @tf.function(input_signature=[tf.TensorSpec((None, SEGMENT_SAMPLES, 2)), offsets], autograph=False)
-    def frames(samples: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
-        rates = tf.fill((tf.shape(samples)[0],), RATE_HZ)
-        return follower({"followed": samples, "offsets": offsets, "rate_hz": rates}, training=False)["frames"]
+    """Return a function: segments to what follows candidates through them."""
 
     def of(segments: NDArray[np.float32]) -> Follow:
-        def follow(index: int, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
-            repeated = np.repeat(segments[index : index + 1], len(offsets), axis=0)
-            return np.asarray(frames(repeated, offsets.astype(np.int32)), dtype=np.float64)
-
-        return follow
+        return lambda index, offsets: followed(follower, segments[index : index + 1], offsets)
 
     return of
 

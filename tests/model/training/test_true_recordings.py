@@ -79,3 +79,16 @@ def test_clips_to_calibrate_on_are_no_test_clips(audio: Path, tmp_path: Path) ->
     clips = load_bench(tmp_path / "bench", "validation")
     assert [clip.track.split for clip in clips] == ["validation"] * 2
     assert all(clip.track.id.startswith("validation-") for clip in clips)
+
+
+def test_floats_become_24_bit(tmp_path: Path) -> None:
+    """Guards what is judged: libsndfile reads floats as integers of 0 and 1, and a loop was a clip of silence."""
+    (tmp_path / "audio" / "band").mkdir(parents=True)
+    floats = np.random.default_rng(4).uniform(-1.2, 1.2, (LENGTH, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "audio" / "band" / "take.wav", floats, 44_100, subtype="FLOAT")
+    build_true_recordings(collect([tmp_path / "audio"], keep_cliffs=True).sources, tmp_path / "bench", clips=1, seed=1)
+    (track,) = load_bench(tmp_path / "bench", "test")
+    clip = track.samples(track.items[0])
+    assert clip.dtype == np.int32
+    assert not (clip & 0xFF).any()
+    np.testing.assert_allclose(clip / 2.0**31, np.clip(floats, -1.0, 1.0), atol=2.0**-23)
