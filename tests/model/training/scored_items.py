@@ -1,0 +1,21 @@
+"""Scored items of one segment, for fits."""
+
+from pathlib import Path
+
+import numpy as np
+
+from model.constants import BITRATE_CLASSES, FAMILIES
+from model.grid.track_search import TrackSearch
+from model.training.bench import BenchTrack, Item
+from model.training.scoring import ScoredItem
+from model.training.tracks import Track
+
+
+def scored(
+    logit: float, *, lossy: bool, bandwidth_hz: float = 20_000.0, search: TrackSearch | None = None
+) -> ScoredItem:
+    """One segment with that logit."""
+    item = Item("a.npy", "mp3" if lossy else "original", "a", 320.0, "", 44_100)
+    bench = BenchTrack(Track("validation-0000", "validation", ("g",), "mix", (), 44_100, 1, ""), (item,), Path())
+    heads = np.zeros((1, len(FAMILIES))), np.zeros((1, len(BITRATE_CLASSES)))
+    return ScoredItem(bench, item, np.array([logit]), *heads, np.array([-14.0]), bandwidth_hz, search)
