@@ -181,7 +181,7 @@ def read_search(folder: Path, bench: BenchTrack, most: int = SEARCHED_SEGMENTS) 
                 functools.partial(memory.run, None, item.rate_hz),
                 functools.partial(memory.follow, None, item.rate_hz),
                 order,
-                _starts(len(order)),
+                _starts(max(order) + 1),
                 item.rate_hz,
                 most,
             )

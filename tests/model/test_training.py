@@ -251,6 +251,7 @@ class _Bench:
     track: Any
     search: _Searching
     follower: _Following
+    audio: NDArray[np.float32]
 
     def calls(self) -> tuple[int, int]:
         """Segments searched, and segments followed at one set of offsets."""
@@ -267,7 +268,7 @@ def small_bench(monkeypatch: pytest.MonkeyPatch) -> _Bench:
     audio[:, 30, 0] = (0.1, 0.2, 1e9, 1e8, 1e10)  # the promise
     items = [SimpleNamespace(file=name, condition="", rate_hz=44_100) for name in ("original.flac", "mp3:320.flac")]
     track = SimpleNamespace(track=SimpleNamespace(id="one", split="test"), items=items)
-    small = _Bench(track, _Searching(), _Following())
+    small = _Bench(track, _Searching(), _Following(), audio)
     monkeypatch.setattr(grid_search, "build_grid_search", lambda: small.search)
     monkeypatch.setattr(grid_search, "build_follower", lambda: small.follower)
     monkeypatch.setattr(grid_search, "segments_of", lambda _, item: audio[: 4 if item is items[0] else 5])
@@ -318,6 +319,17 @@ def test_what_was_followed_is_kept_to_the_last_bit(tmp_path: Path, small_bench: 
     for wanted, got in zip(said[-2:], read.values(), strict=True):
         np.testing.assert_array_equal(got.table, wanted.table)
         np.testing.assert_array_equal(got.segment_z, wanted.segment_z)
+
+
+def test_a_silent_segment_between_others_moves_none_of_them(tmp_path: Path, small_bench: _Bench) -> None:
+    """Guards offsets: a segment that is not searched still lies between those that are."""
+    small_bench.audio[1] = 0.0
+    grid_search.run_search([small_bench.track], tmp_path)
+    found = grid_search.read_search(tmp_path, small_bench.track)
+    assert found is not None
+    first = found["original.flac"]
+    assert first.segments == (2, 3, 0)
+    assert first.starts == tuple(index * SEGMENT_SAMPLES for index in (2, 3, 0))
 
 
 def test_fewer_segments_are_read_where_they_are_clear(tmp_path: Path, small_bench: _Bench) -> None:

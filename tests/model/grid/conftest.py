@@ -1,5 +1,6 @@
 """Real encodings, made once a run."""
 
+import hashlib
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +20,8 @@ from model.grid.statistics import OffsetScores
 from tests.model.grid.drum_machine import drum_machine
 
 Encode = Callable[..., NDArray[np.float32]]
+ScoresOf = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 _MARGIN = 8_192  # samples cut off in front at most; the encoders' delay lies in it
-
-
-def searched(samples: NDArray[np.float32], rate_hz: int = 44_100) -> dict[str, NDArray[np.generic]]:
-    """Return segments (b, n, 2) as the search takes them."""
-    return {"samples": samples, "rate_hz": np.full(len(samples), rate_hz, np.int32)}
 
 
 def best_offset(layer: OffsetEvidence, samples: NDArray[np.float32]) -> tuple[float, int]:
@@ -138,6 +135,21 @@ def equalise() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
 def search(released: Artefact) -> keras.Model:
     """The search of the product."""
     return released.search
+
+
+@pytest.fixture(scope="session")
+def scores_of(search: keras.Model) -> ScoresOf:
+    """Return a function: a segment at 44.1 kHz (1, n, 2) to its row of scores; each is searched once a run."""
+    known: dict[bytes, NDArray[np.float64]] = {}
+
+    def scores(segment: NDArray[np.float32]) -> NDArray[np.float64]:
+        key = hashlib.sha256(np.ascontiguousarray(segment)).digest()
+        if key not in known:
+            cut = {"samples": segment, "rate_hz": np.array([44_100], np.int32)}
+            known[key] = np.asarray(search.predict_on_batch(cut)["grid_scores"][0], dtype=np.float64)
+        return known[key]
+
+    return scores
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from model.grid.follow import build_follower
 from model.grid.names import FAMILY_OF_GRID, GRIDS
 from model.grid.search import build_grid_search, by_promise
 from model.network import build_network, join_detector
-from tests.model.grid.conftest import Encode, searched
+from tests.model.grid.conftest import Encode, ScoresOf
 from tests.model.grid.drum_machine import drum_machine
 from tests.model.grid.score_rows import RATE_HZ
 
@@ -28,30 +28,31 @@ _ENCODINGS = [
 ]
 
 
-def _table(search: keras.Model, samples: NDArray[np.float32]) -> Table:
-    """(1, n, 2) -> (GRIDS, COLUMNS)."""
-    return table_of(track_curves(search.predict_on_batch(searched(samples))["grid_scores"], [0], RATE_HZ))
+def _table(row: NDArray[np.float64]) -> Table:
+    """(SCORES,) -> (GRIDS, COLUMNS)."""
+    return table_of(track_curves(row[None], [0], RATE_HZ))
 
 
 @pytest.mark.parametrize(("family", "name", "arguments"), _ENCODINGS)
 def test_the_best_grid_is_the_codecs_own(
-    search: keras.Model, encode: Encode, family: str, name: str, arguments: tuple[str, ...]
+    scores_of: ScoresOf, encode: Encode, family: str, name: str, arguments: tuple[str, ...]
 ) -> None:
     """Guards the verdict's family, wherever a file was cut: no other codec's grid may score higher."""
     shift = int(np.random.default_rng(sum(name.encode())).integers(2_048, 4_096))
-    scores = _table(search, encode(name, *arguments, shift=shift))[:, 0::2].max(axis=1)
+    scores = _table(scores_of(encode(name, *arguments, shift=shift)))[:, 0::2].max(axis=1)
     assert FAMILY_OF_GRID[GRIDS[int(scores.argmax())]] == family
     assert scores.max() > _FOUND
 
 
-def test_an_original_shows_no_grid(search: keras.Model, untouched: NDArray[np.float32]) -> None:
+def test_an_original_shows_no_grid(scores_of: ScoresOf, untouched: NDArray[np.float32]) -> None:
     """Guards the restraint: content must not move any family's best offset far out."""
-    assert search.output["grid_scores"].shape == (None, SCORES)
-    assert _table(search, untouched)[:, 0::2].max() < _NOTHING
+    row = scores_of(untouched)
+    assert row.shape == (SCORES,)
+    assert _table(row)[:, 0::2].max() < _NOTHING
 
 
 @pytest.mark.parametrize("hits", [8, 24])
-def test_drum_hits_next_to_silence_are_no_grid(search: keras.Model, hits: int) -> None:
+def test_drum_hits_next_to_silence_are_no_grid(scores_of: ScoresOf, hits: int) -> None:
     """Guards the restraint on drum machines: a loop looks alike wherever it is cut, and its pauses like holes.
 
     Both statistics, each segment alone and all three together.  (The gates themselves: ``test_evidence``.  Grids that
@@ -60,7 +61,7 @@ def test_drum_hits_next_to_silence_are_no_grid(search: keras.Model, hits: int) -
     track = drum_machine(hits, loops=6)
     starts = [index * (SEGMENT_SAMPLES + 20_000) for index in range(3)]
     segments = [track[None, start : start + SEGMENT_SAMPLES] for start in starts]
-    rows = np.concatenate([search.predict_on_batch(searched(segment))["grid_scores"] for segment in segments])
+    rows = np.stack([scores_of(segment) for segment in segments])
     table = table_of(track_curves(rows, starts, RATE_HZ))
     assert table[[FINENESS[grid] == 1 for grid in GRIDS], 0::2].max() < 7.0
     assert max(part.max() for part in unpack(rows).values()) > 5.0  # one half alone says more

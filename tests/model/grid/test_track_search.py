@@ -14,7 +14,7 @@ from model.grid.names import FAMILY_OF_GRID, GRIDS
 from model.grid.search import by_promise
 from model.grid.track_search import FOLLOWED_A_SEARCHED, TrackSearch, search_track
 from tests.model.conftest import followed
-from tests.model.grid.conftest import Encode, searched
+from tests.model.grid.conftest import Encode, ScoresOf
 from tests.model.grid.drum_machine import drum_machine
 from tests.model.grid.followed_track import FollowedTrack
 from tests.model.grid.score_rows import CHANCE, EXACT, RATE_HZ, RELATIVE, STARTS, cell, rows_of
@@ -204,7 +204,7 @@ def follow_in(follower: keras.Model) -> Callable[[NDArray[np.float32]], Follow]:
     ],
 )
 def test_a_grid_that_the_search_only_suspects_is_followed_up(
-    search: keras.Model,
+    scores_of: ScoresOf,
     follow_in: Callable[[NDArray[np.float32]], Follow],
     encode: Encode,
     family: str,
@@ -213,7 +213,7 @@ def test_a_grid_that_the_search_only_suspects_is_followed_up(
 ) -> None:
     """Guards the two networks' common offsets and order of grids, on scores that were made too weak to be clear."""
     decoded = encode(name, *arguments, shift=3_000)
-    row = search.predict_on_batch(searched(decoded))["grid_scores"][0]
+    row = scores_of(decoded)
     strong = search_track(lambda _: row, _nothing_is_followed, (0,), (0,), RATE_HZ, 3)
     weak = 0.3 * CLEAR_GRID_SCORE / strong.best_z * row
     found = search_track(lambda _: weak, follow_in(decoded), (0,), (0,), RATE_HZ, 3)
@@ -226,7 +226,7 @@ def test_a_grid_that_the_search_only_suspects_is_followed_up(
 
 @pytest.mark.parametrize("hits", [8, 24])
 def test_a_loop_of_drums_is_no_grid(
-    search: keras.Model, follow_in: Callable[[NDArray[np.float32]], Follow], hits: int
+    scores_of: ScoresOf, follow_in: Callable[[NDArray[np.float32]], Follow], hits: int
 ) -> None:
     """Guards the restraint on drum machines: what a loop says by chance it says again with every beat.
 
@@ -236,7 +236,7 @@ def test_a_loop_of_drums_is_no_grid(
     starts = [index * (SEGMENT_SAMPLES + 20_000) for index in range(FOLLOWED_A_SEARCHED * SEARCHED_SEGMENTS)]
     segments = np.stack([track[start : start + SEGMENT_SAMPLES] for start in starts])
     found = search_track(
-        lambda index: search.predict_on_batch(searched(segments[index : index + 1]))["grid_scores"][0],
+        lambda index: scores_of(segments[index : index + 1]),
         follow_in(segments),
         by_promise(segments),
         starts,
