@@ -43,19 +43,33 @@ def track_logit(scored: ScoredItem) -> float:
     return float(scored.lossy_logits[audible if audible.any() else slice(None)].mean())
 
 
-def _balanced(lossy: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weights that give both truths one half: a probability of 0.5 then means even odds."""
-    return np.where(lossy, 0.5 / max(lossy.sum(), 1), 0.5 / max((~lossy).sum(), 1))
+def _balanced(lossy: NDArray[np.bool_], sources: Sequence[tuple[str, ...]]) -> NDArray[np.float64]:
+    """Weights that give both truths one half: a probability of 0.5 then means even odds.
+
+    Also within each set of source groups that has both, however many decodes were made of it: where single instruments
+    have ten decodes to an original and mixes two, a fit would learn that single instruments are lossy.
+
+    Args:
+        lossy: shape (n,).
+        sources: n sets of source groups.
+    """
+    weights = np.zeros(len(lossy))
+    members = {groups: np.array([one == groups for one in sources]) for groups in set(sources)}
+    for truth in (True, False):
+        for inside in members.values():
+            chosen = inside & (lossy == truth)
+            weights[chosen] = inside.sum() / max(chosen.sum(), 1)
+        weights[lossy == truth] *= 0.5 / max(weights[lossy == truth].sum(), 1.0)
+    return weights
 
 
 def _platt(
-    logits: NDArray[np.float64], grids: NDArray[np.float64], lossy: NDArray[np.bool_]
+    logits: NDArray[np.float64], grids: NDArray[np.float64], lossy: NDArray[np.bool_], weights: NDArray[np.float64]
 ) -> tuple[float, float, float]:
     """Fit slope, grid slope and bias by weighted cross-entropy; the slopes stay positive.
 
     A small pull towards 1 keeps the slopes finite where the two truths do not overlap at all.
     """
-    weights = _balanced(lossy)
 
     def slopes(parameters: NDArray[np.float64]) -> tuple[float, float]:
         return float(np.exp(parameters[0])), min(float(np.exp(parameters[1])), _GRID_SLOPE_AT_MOST)
@@ -93,7 +107,8 @@ def fit_calibration(scored: Sequence[ScoredItem]) -> Calibration:
     lossy = np.array([s.item.is_lossy for s in scored])
     families_found = np.stack([family_evidence(s.search) for s in scored])
     strongest = np.array([strongest_evidence(s.search) for s in scored])
-    slope, grid_slope, bias = _platt(logits, strongest, lossy)
+    weights = _balanced(lossy, [s.bench.track.groups for s in scored])
+    slope, grid_slope, bias = _platt(logits, strongest, lossy, weights)
     altered = [s for s in scored if s.item.is_lossy]
     family = np.stack([s.family_logits.mean(axis=0) for s in altered])
     truths = np.array([FAMILIES.index(s.item.truth) for s in altered])

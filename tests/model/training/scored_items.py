@@ -12,10 +12,15 @@ from model.training.tracks import Track
 
 
 def scored(
-    logit: float, *, lossy: bool, bandwidth_hz: float = 20_000.0, search: TrackSearch | None = None
+    logit: float,
+    *,
+    lossy: bool,
+    bandwidth_hz: float = 20_000.0,
+    search: TrackSearch | None = None,
+    group: str = "g",
 ) -> ScoredItem:
     """One segment with that logit."""
     item = Item("a.npy", "mp3" if lossy else "original", "a", 320.0, "", 44_100)
-    bench = BenchTrack(Track("validation-0000", "validation", ("g",), "mix", (), 44_100, 1, ""), (item,), Path())
+    bench = BenchTrack(Track("validation-0000", "validation", (group,), "mix", (), 44_100, 1, ""), (item,), Path())
     heads = np.zeros((1, len(FAMILIES))), np.zeros((1, len(BITRATE_CLASSES)))
     return ScoredItem(bench, item, np.array([logit]), *heads, np.array([-14.0]), bandwidth_hz, search)

@@ -40,3 +40,18 @@ def test_what_chance_reached_elsewhere_does_not_reject_by_itself() -> None:
     )
     assert accident < REJECT_AT_LEAST
     assert clear > 0.99
+
+
+def test_many_decodes_of_one_kind_do_not_make_that_kind_lossy() -> None:
+    """Guards single instruments: what a fit may learn from ten decodes to one original is not that pianos are lossy."""
+    rng = np.random.default_rng(9)
+
+    def group(name: str, logit: float, true: int, lossy: int) -> list[ScoredItem]:
+        return [scored(rng.normal(logit, 0.5), lossy=i < lossy, group=name) for i in range(true + lossy)]
+
+    # Nothing tells the truths apart, but of the pianos, which sound brighter, there are ten decodes to an original.
+    items = group("mixes", -1.0, 300, 300) + group("pianos", 1.0, 30, 300)
+    calibration = fit_calibration(items)
+    for logit in (-1.0, 1.0):
+        probability = track_score(scored(logit, lossy=False), calibration).probability
+        assert abs(probability - 0.5) < 0.1, logit
