@@ -144,12 +144,17 @@ def _probes_answer(log: Path, events: int) -> None:
     assert "the poll loop runs" in ask("/startup")
     assert "last heartbeat" in ask("/live")
     assert f"{PARTITIONS} partitions are assigned" in ask("/ready")
-    metrics = {
-        name: float(value) for name, value in re.findall(r"^(lossgate_\S+) (\S+)$", ask("/metrics"), re.MULTILINE)
-    }
+    done, deadline = 'lossgate_replay_offsets_done{replay="backfill"}', time.monotonic() + 15
+    while True:  # what is done is told a moment after it can be read
+        metrics = {
+            name: float(value) for name, value in re.findall(r"^(lossgate_\S+) (\S+)$", ask("/metrics"), re.MULTILINE)
+        }
+        if metrics[done] > 0:
+            break
+        assert time.monotonic() < deadline, metrics
+        time.sleep(0.1)
     assert metrics['lossgate_decisions_total{decision="ACCEPT",reason="NO_LOSSY_TRACES"}'] > 0
     assert metrics['lossgate_replay_offsets_planned{replay="backfill"}'] >= events
-    assert metrics['lossgate_replay_offsets_done{replay="backfill"}'] > 0
 
 
 def _wait_for(scene: Scene, count: int, within_s: float) -> None:
