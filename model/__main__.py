@@ -138,7 +138,9 @@ def calibrate(
     """Calibrate and choose thresholds on the validation sources, write the artefact."""
     from model.training import steps as pipeline
 
-    policy = pipeline.run_calibration(work, out, version)
+    policy, suspects = pipeline.run_calibration(work, out, version)
+    for line in suspects:
+        typer.echo(line, err=True)
     typer.echo(f"{out}: reject from {policy.reject_at}, accept below {policy.accept_below}")
 
 

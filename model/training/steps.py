@@ -20,6 +20,7 @@ from model.training.evaluation_run import calibration_items
 from model.training.grid_search import run_search
 from model.training.searches import FURTHER_PARTS, SEARCH_FOLDER
 from model.training.sources import Split
+from model.training.suspects import suspects
 from model.training.train import LOG_FILE, WEIGHTS_FILE, Settings, train
 
 FACTS_FILE = "facts.json"
@@ -83,12 +84,16 @@ def run_grid_search(work: Path, tracks: int | None, true_recordings: Path | None
     )
 
 
-def run_calibration(work: Path, out: Path, version: str) -> Policy:
-    """Calibrate the trained weights and write the artefact to ``out``."""
+def run_calibration(work: Path, out: Path, version: str) -> tuple[Policy, list[str]]:
+    """Calibrate the trained weights and write the artefact to ``out``.
+
+    Returns:
+        The policy, and a line on each recording that may not be as true as it is held for.
+    """
     facts = json.loads((work / "train" / FACTS_FILE).read_text(encoding="utf-8"))
     log = (work / "train" / LOG_FILE).read_text(encoding="utf-8").splitlines()
     facts |= {"training_log": [json.loads(line) for line in log], "calibrate_command": _command()}
     network = trained_network(work)
     items = calibration_items(work, network)
     _, policy = release.release(network, items, out, version=version, extra=facts)
-    return policy
+    return policy, suspects(items)

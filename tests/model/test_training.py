@@ -24,7 +24,17 @@ from model.grid.following import CANDIDATES, KEPT
 from model.grid.names import GRIDS
 from model.grid.track_search import TrackSearch, search_track
 from model.policy import Policy
-from model.training import bench, codecs, grid_search, mastering, rendering, round_trip, sources, tracks
+from model.training import (
+    bench,
+    codecs,
+    further_decodes,
+    grid_search,
+    mastering,
+    rendering,
+    round_trip,
+    sources,
+    tracks,
+)
 from model.training.bench import Item
 from model.training.dataset import GROUP_ROWS, LOSSY_A_GROUP, TRUE_A_GROUP, targets
 from model.training.losses import lossy_loss, masked_cross_entropy
@@ -405,6 +415,7 @@ def test_from_a_folder_to_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setitem(bench.ENCODINGS_A_TRACK, split, 7)
     networks = quick_search(), quick_follower()
     monkeypatch.setattr(grid_search, "_networks", lambda: networks)
+    monkeypatch.setattr(further_decodes, "ENCODINGS", ("mp3-libmp3lame-320", "wma-wmav2-192"))
     for group in range(5):
         folder = tmp_path / ("audio" if group < 4 else "further") / f"group-{group}"
         folder.mkdir(parents=True)
