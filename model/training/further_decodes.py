@@ -19,6 +19,7 @@ from model.training.bench import DELIVERED_48K_SHARE, INDEX, BenchTrack, Item
 from model.training.chance import happens
 from model.training.progress import Progress
 from model.training.round_trip import RoundTripError, round_trip
+from model.training.true_recordings import SEGMENTS
 from model.training.unchanged import sixteen_bit
 
 ENCODINGS: Final = (
@@ -34,7 +35,7 @@ ENCODINGS: Final = (
     "wma-wmav2-192",
 )
 """Names of ``codecs``: those that the targets name."""
-_SEGMENTS: Final = 3  # kept of each decode; a clip has one more, so that the start can be moved
+_SEGMENTS: Final = SEGMENTS - 1  # kept of each decode, so that the start can be moved
 _EARLIEST: Final = 3_000  # samples that are cut off at least: encoders begin with silence
 
 

@@ -6,18 +6,16 @@ whoever calibrates on a catalogue is told, and looks.
 
 from collections.abc import Sequence
 
+from model.constants import TELLING_GRID_SCORE
 from model.grid.names import GRIDS
 from model.training.scoring import ScoredItem
 
-SUSPECT_GRID_SCORE = 8.0
-"""Standard deviations; true recordings that were looked at end at 7.5."""
-
 
 def suspects(scored: Sequence[ScoredItem]) -> list[str]:
-    """Return a line on each item that is held for true and has a grid of ``SUSPECT_GRID_SCORE`` or more."""
+    """Return a line on each item that is held for true and has a grid of ``TELLING_GRID_SCORE`` or more."""
     return [
         f"{one.bench.track.id} ({', '.join(one.bench.track.groups)}), {one.item.file}: held for true, but "
         f"{GRIDS[one.search.best_grid]} stands out by {one.search.best_z:.0f} sigma; if it was lossy once, take it out"
         for one in scored
-        if not one.item.is_lossy and one.search is not None and one.search.best_z >= SUSPECT_GRID_SCORE
+        if not one.item.is_lossy and one.search is not None and one.search.best_z >= TELLING_GRID_SCORE
     ]

@@ -22,8 +22,9 @@ from model.training.progress import Progress
 from model.training.sources import Source, Split
 from model.training.tracks import Track
 
-_SEGMENTS: Final = 4  # of a clip, as many as the tracks that are judged have
-_LENGTH: Final = _SEGMENTS * SEGMENT_SAMPLES  # samples of a clip
+SEGMENTS: Final = 4
+"""Of a clip, as many as the tracks that are judged have."""
+_LENGTH: Final = SEGMENTS * SEGMENT_SAMPLES  # samples of a clip
 _FULL_SCALE: Final = 1 << 23  # of 24 bit
 _RENDERED: Final = ("midi", "module")  # what `render` calls its source groups
 
@@ -100,7 +101,7 @@ def build_true_recordings(sources: Sequence[Source], out: Path, *, clips: int, s
             folder = out / split / identifier
             folder.mkdir(parents=True, exist_ok=True)
             np.save(folder / "original.npy", pcm)
-            track = Track(identifier, split, (f"truth-{group}",), kind, (), rate_hz, _SEGMENTS, str(folder))
+            track = Track(identifier, split, (f"truth-{group}",), kind, (), rate_hz, SEGMENTS, str(folder))
             item = Item("original.npy", "original", "original", 0.0, "", rate_hz)
             values = {"track": asdict(track), "items": [asdict(item)]}
             (folder / INDEX).write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")

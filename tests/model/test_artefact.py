@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,6 +26,7 @@ from model.errors import ArtefactError
 from model.grid.combine import SCORES, SHAPES
 from model.grid.evidence import HALVES
 from model.grid.follow import STATISTICS, build_follower
+from model.grid.grids import evidence_layers
 from model.grid.names import GRIDS
 from model.grid.search import build_grid_search
 from model.grid.track_search import search_track
@@ -122,6 +124,23 @@ def test_the_released_detector_is_small_and_complete(released: Artefact) -> None
     assert released.follower.output["frames"].shape == (None, len(GRIDS), STATISTICS, HALVES, 2)
     for key in ("train_command", "git_revision", "training_manifest_sha256", "settings", "calibration_groups"):
         assert released.metadata.get(key), key
+
+
+def _nameless(config: Any) -> Any:
+    """Leave out names, which Keras counts up in the order of the day."""
+    if isinstance(config, dict):
+        return {key: _nameless(value) for key, value in config.items() if key != "name"}
+    return config
+
+
+def test_the_released_detector_has_the_grids_of_the_code(released: Artefact) -> None:
+    """Guards the other tests of grids, which ask the released ones: a setting that was changed here needs a release."""
+    for name, layer in evidence_layers().items():
+        wanted = _nameless(layer.get_config())
+        assert _nameless(released.search.get_layer(f"grid_{name}").get_config()) == wanted
+        if layer.is_followed:
+            followed_layer = released.follower.get_layer(f"followed_{name}")
+            assert _nameless(followed_layer.get_config()["evidence"]["config"]) == wanted
 
 
 def test_the_released_detector_gives_its_golden_outputs(released: Artefact, music: NDArray[np.float32]) -> None:

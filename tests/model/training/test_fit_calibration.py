@@ -1,23 +1,13 @@
 """Logits and grid scores to probabilities: what a fit must not learn from a set without accidents."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from model.grid.combine import COLUMNS
-from model.grid.names import GRIDS
-from model.grid.track_search import TrackSearch
 from model.training.calibrate import REJECT_AT_LEAST, fit_calibration, track_score
 from model.training.scoring import ScoredItem
-from tests.model.training.scored_items import scored
+from tests.model.training.scored_items import scored, searched
 
 _ACCIDENT = 7.5  # standard deviations that a true drum machine reached
 _HEARS_NOTHING = -1.0  # mean logit of true recordings
-
-
-def _searched(z: float) -> TrackSearch:
-    table: NDArray[np.float64] = np.zeros((len(GRIDS), COLUMNS))
-    table[GRIDS.index("mp3"), 0] = z
-    return TrackSearch(table, (0,), (0,), np.array([z]), 44_100)
 
 
 def _items() -> list[ScoredItem]:
@@ -25,9 +15,9 @@ def _items() -> list[ScoredItem]:
     rng = np.random.default_rng(8)
     chance, traces = rng.uniform(1.5, 3.9, 200), rng.uniform(4.5, 90.0, 200)
     logits = rng.normal(_HEARS_NOTHING, 1.5, 200)
-    true = [scored(logit, lossy=False, search=_searched(z)) for logit, z in zip(logits, chance, strict=True)]
+    true = [scored(logit, lossy=False, search=searched("mp3", z)) for logit, z in zip(logits, chance, strict=True)]
     return true + [
-        scored(logit + 1.0, lossy=True, search=_searched(z)) for logit, z in zip(logits, traces, strict=True)
+        scored(logit + 1.0, lossy=True, search=searched("mp3", z)) for logit, z in zip(logits, traces, strict=True)
     ]
 
 
@@ -35,7 +25,7 @@ def test_what_chance_reached_elsewhere_does_not_reject_by_itself() -> None:
     """Guards labels: between 3.9 and 4.5 sigma any slope fits, and the steepest would reject a true drum machine."""
     calibration = fit_calibration(_items())
     accident, clear = (
-        track_score(scored(_HEARS_NOTHING, lossy=False, search=_searched(z)), calibration).probability
+        track_score(scored(_HEARS_NOTHING, lossy=False, search=searched("mp3", z)), calibration).probability
         for z in (_ACCIDENT, 20.0)
     )
     assert accident < REJECT_AT_LEAST
