@@ -9,15 +9,30 @@ master), ``bench`` (round trips), ``trials`` (the fixed hard set), ``train``, ``
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from model.errors import ModelError
 from model.training import trial_commands
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+class PlainErrors(TyperGroup):
+    """Commands whose errors on purpose are a sentence and exit 1, not a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ModelError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(cls=PlainErrors, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 DEFAULT_WORK = Path("build/model")
 
 Work = Annotated[Path, typer.Option(help="Folder for tracks, round trips and checkpoints.")]
@@ -97,7 +112,6 @@ def train(
 ) -> None:
     """Train the network on the bench, going on where a run was interrupted; validation is watched, not chosen by."""
     from model.training import steps as pipeline
-    from model.training.checkpoint import CheckpointError
     from model.training.train import Settings
 
     settings = Settings(
@@ -109,11 +123,7 @@ def train(
         check_every=check_every,
         seed=seed,
     )
-    try:
-        facts = pipeline.run_training(work, settings, fresh=fresh)
-    except CheckpointError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+    facts = pipeline.run_training(work, settings, fresh=fresh)
     typer.echo(f"trained on {facts['training_tracks']} tracks in {facts['train_minutes']} min")
 
 
@@ -215,15 +225,10 @@ def peers(
     peer: Annotated[list[str] | None, typer.Option(help="Ask only this peer; may be repeated.")] = None,
 ) -> None:
     """Ask other published detectors about the same files (they are installed under WORK/peers); resumable."""
-    from model.errors import ModelError
     from model.training.peers import ask, known
 
     asked = [one for one in known.PEERS if not peer or one.name in peer]
-    try:
-        result = ask.run_peers(work, out, tracks, items_a_track, asked)
-    except ModelError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+    result = ask.run_peers(work, out, tracks, items_a_track, asked)
     typer.echo(f"{len(result['items'])} verdicts in {out / ask.RESULT_FILE}")
 
 

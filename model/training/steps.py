@@ -89,7 +89,13 @@ def run_calibration(work: Path, out: Path, version: str) -> tuple[Policy, list[s
 
     Returns:
         The policy, and a line on each recording that may not be as true as it is held for.
+
+    Raises:
+        ModelError: nothing was trained there, or no validation track was searched.
     """
+    if not (work / "train" / FACTS_FILE).exists():
+        message = f"{work / 'train'} holds no trained network: run `python -m model train --work {work}` first"
+        raise ModelError(message)
     facts = json.loads((work / "train" / FACTS_FILE).read_text(encoding="utf-8"))
     log = (work / "train" / LOG_FILE).read_text(encoding="utf-8").splitlines()
     facts |= {"training_log": [json.loads(line) for line in log], "calibrate_command": _command()}

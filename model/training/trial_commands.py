@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from model.errors import ModelError
+
 Work = Annotated[Path, typer.Option(help="Folder with tracks and bench; the trials lie beside it.")]
 _WORK = Path("build/model")
 ClipSplit = Annotated[
@@ -44,6 +46,10 @@ def truths(
     for reason, count in sorted(screening.refused.items()):
         typer.echo(f"left out {count} files: {reason}")
     made = build_true_recordings(screening.sources, out, clips=clips, seed=seed, split=split)
+    if not made:
+        folders = ", ".join(map(str, audio))
+        message = f"no clips: {folders} has no sub-folders of lossless audio at 44.1 or 48 kHz, 12 s in each together"
+        raise ModelError(message)
     typer.echo(f"{made} clips in {out}")
 
 
@@ -58,7 +64,11 @@ def decodes(
     from model.training.bench import load_bench
     from model.training.further_decodes import build_decodes
 
-    made, failed = build_decodes(load_bench(truths, split), out, number=clips, seed=seed)
+    found = load_bench(truths, split)
+    if not found:
+        message = f"{truths} has no {split} clips: run `python -m model truths --split {split} --out {truths}` first"
+        raise ModelError(message)
+    made, failed = build_decodes(found, out, number=clips, seed=seed)
     typer.echo(f"decodes of {made} clips in {out}, {failed} encodings failed")
 
 
